@@ -1,0 +1,49 @@
+# Everything below sets itself up: a .venv here, pinned by constraints.txt. Nothing is installed again
+# while pyproject.toml, constraints.txt and the interpreter are the same.
+VENV    ?= .venv
+PYTHON  ?= $(shell tools/find-python)
+N       ?= 20
+PACKAGES = orchestrator proxies sites
+BIN      = $(VENV)/bin
+READY    = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt tools/install | cksum | cut -d' ' -f1)
+
+.PHONY: help install demo check format test test-unit test-machine soak bench clean
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+install: $(READY) ## set up .venv (every other target does it by itself)
+$(READY):
+	@tools/install "$(PYTHON)" "$(VENV)" "$(READY)"
+
+demo: $(READY)   ## the whole main job on this machine alone, real components, about a minute
+	@$(BIN)/orch demo
+
+check: $(READY)  ## format, lint, types, import contracts, shape, unit and contract tests
+	@$(BIN)/ruff format --check --quiet $(PACKAGES) tests tools
+	@$(BIN)/ruff check --quiet $(PACKAGES) tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo | tail -3
+	@$(BIN)/python tools/shape.py --gate $(PACKAGES)
+	@$(BIN)/pytest -q tests/unit tests/contract
+
+format: $(READY) ## write the format that check asks for
+	@$(BIN)/ruff format $(PACKAGES) tests tools
+	@$(BIN)/ruff check --fix $(PACKAGES) tests
+
+test-unit: $(READY) ## unit and contract tests only
+	@$(BIN)/pytest -q tests/unit tests/contract
+
+test: $(READY)   ## every test that needs nothing but what make installs
+	@$(BIN)/pytest -m "not machine"
+
+test-machine: $(READY) ## tests that need root or a program that .ci/run installs
+	@$(BIN)/pytest -m machine
+
+soak: $(READY)   ## the chaos tests N times in a row (make soak N=20)
+	@for i in $$(seq $(N)); do echo "round $$i of $(N)"; $(BIN)/pytest -q tests/chaos -m "not machine" || exit 1; done
+
+bench: $(READY)  ## figures for the README, in data/bench/
+	@$(BIN)/python -m tests.bench
+
+clean:           ## remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build

@@ -1,0 +1,1 @@
+"""Celery: the application, and the worker and beat services."""

@@ -1,0 +1,102 @@
+"""The Celery application of a home, with the settings that survive what Redis and workers do.
+
+Why each setting is there stands in the README under "Celery settings".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from kombu import Queue
+
+if TYPE_CHECKING:
+    from orchestrator.core.context import Context
+
+#: Modules with `shared_task`s, by name: the tasks import nothing of the app.
+TASK_MODULES = (
+    "orchestrator.celery_app.canary",
+    "proxies.tasks",
+    "sites.tasks",
+)
+
+#: Refresh, tick and other short work.
+CONTROL = "control"
+#: Slices of site jobs.
+SHARDS = "shards"
+
+#: No task may run longer, in seconds; a shard's slice and a chunk end long before.
+HARD_LIMIT_S = 900
+SOFT_LIMIT_S = 840
+
+#: How often beat asks for running jobs to be topped up and reaped, in seconds.
+TICK_EVERY_S = 5.0
+
+_SOCKET = {
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+
+
+def make_app(context: Context) -> Celery:
+    """Build the app of `context`'s home and make it the default for every thread of the process."""
+    app = Celery("orch", include=list(TASK_MODULES))
+    app.conf.update(settings(context))
+    app.set_default()
+    return app
+
+
+def settings(context: Context) -> dict[str, Any]:
+    """Return the Celery configuration: JSON only, late acks, bounded everything."""
+    keys, url = context.keys, context.config.broker_url
+    transport = {
+        **_SOCKET,
+        "visibility_timeout": HARD_LIMIT_S + 60,
+        "global_keyprefix": keys.prefix,
+        "unacked_restore_interval": 1,
+    }
+    return {
+        "broker_url": url,
+        "broker_transport_options": transport,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": 5,
+        "result_backend": url,
+        "result_backend_transport_options": {"global_keyprefix": keys.prefix},
+        "result_backend_always_retry": True,
+        "redis_socket_timeout": 10.0,
+        "redis_socket_connect_timeout": 5.0,
+        "redis_socket_keepalive": True,
+        "redis_backend_health_check_interval": 10,
+        "result_expires": 3600,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_track_started": True,
+        "task_time_limit": HARD_LIMIT_S,
+        "task_soft_time_limit": SOFT_LIMIT_S,
+        "task_default_queue": keys.queue_name(CONTROL),
+        "task_queues": [Queue(keys.queue_name(name)) for name in (CONTROL, SHARDS)],
+        "task_routes": {"sites.tasks.shard": {"queue": keys.queue_name(SHARDS)}},
+        "task_create_missing_queues": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": True,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": True,
+        "enable_utc": True,
+        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_max_loop_interval": 1,
+        "beat_schedule": {
+            "tick": {
+                "task": "sites.tasks.tick",
+                "schedule": TICK_EVERY_S,
+                "options": {"expires": TICK_EVERY_S},
+            }
+        },
+    }

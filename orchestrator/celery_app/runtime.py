@@ -1,0 +1,18 @@
+"""The context of the process that a task runs in: made after the fork, never carried across it."""
+
+from __future__ import annotations
+
+import os
+
+from orchestrator.core.context import Context
+
+_contexts: dict[int, Context] = {}
+
+
+def task_context() -> Context:
+    """Return this process's context, read from `$ORCH_HOME` at first use."""
+    pid = os.getpid()
+    if pid not in _contexts:
+        _contexts.clear()
+        _contexts[pid] = Context.load(os.environ["ORCH_HOME"])
+    return _contexts[pid]

@@ -1,0 +1,1 @@
+"""The ground: imports nothing else of ours."""

@@ -1,0 +1,85 @@
+"""Files that are whole or absent, and folders that are private."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from orchestrator.core.errors import DiskFull, OrchError
+
+
+def private_folder(path: Path) -> Path:
+    """Make `path` (and its parents) and let nobody else in: mode 0700.
+
+    Raises:
+        OrchError: it belongs to somebody else.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_uid != os.getuid():
+            raise OrchError(f"{path} belongs to another user", hint="choose another home")
+        path.chmod(0o700)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return path
+
+
+def write_atomically(path: Path, data: str | bytes, *, mode: int = 0o600) -> None:
+    """Write a temporary file beside `path`, flush it to disk, and rename it into place.
+
+    Raises:
+        DiskFull: no space; what was there before is still there.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise unwritable(path, error) from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as JSON, atomically."""
+    write_atomically(path, json.dumps(value, separators=(",", ":")))
+
+
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote; None when the file is not there or not whole."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def tail(path: Path, lines: int = 20, *, most_bytes: int = 65_536) -> tuple[str, ...]:
+    """Return the last `lines` lines of a log, reading at most `most_bytes` of it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most_bytes))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(text.splitlines()[-lines:])
+
+
+def unwritable(path: Path, error: OSError) -> OrchError:
+    """Translate an OSError met while writing `path` into one of ours."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            f"the disk that holds {path} is full", hint="free some space, then try again"
+        )
+    return OrchError(f"cannot write {path}: {error.strerror}")

@@ -1,0 +1,118 @@
+"""The home: the folder a project lives in, and the paths inside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.core.errors import ConfigError
+from orchestrator.core.files import private_folder
+
+CONFIG_NAME = "orch.toml"
+
+#: A Unix socket's path may have 107 bytes and a closing zero (sun_path).
+LONGEST_SOCKET_PATH = 107
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A folder with (or without) an `orch.toml`; everything of a run lies under its `data/`."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, explicit: str | Path | None = None) -> Home:
+        """Return `explicit`, else `$ORCH_HOME`, else the nearest folder upwards with `orch.toml`.
+
+        Raises:
+            ConfigError: the folder that was named is not there.
+        """
+        named = explicit or os.environ.get("ORCH_HOME")
+        if named:
+            path = Path(named).expanduser().resolve()
+            if not path.is_dir():
+                problem = f"home: {path} is not a folder"
+                raise ConfigError((problem,), hint="make it, or name another")
+            return cls(path)
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / CONFIG_NAME).is_file():
+                return cls(folder)
+        return cls(here)
+
+    @property
+    def config_file(self) -> Path:
+        """Where `orch.toml` is, or would be."""
+        return self.path / CONFIG_NAME
+
+    @property
+    def data(self) -> Path:
+        """Everything a run writes."""
+        return self.path / "data"
+
+    @property
+    def run(self) -> Path:
+        """Lock, sockets, state and marks of the running services."""
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One `<service>.log` for each service, and `events.jsonl`."""
+        return self.data / "logs"
+
+    @property
+    def redis_data(self) -> Path:
+        """The folder of our own Redis."""
+        return self.data / "redis"
+
+    @property
+    def live_proxies(self) -> Path:
+        """The snapshot of the pool, for people and other programs."""
+        return self.data / "proxies" / "live_proxies.json"
+
+    def log(self, service: str) -> Path:
+        """Where `service` writes its log."""
+        return self.logs / f"{service}.log"
+
+    def mark(self, service: str) -> Path:
+        """Where `service` says that it is ready and alive."""
+        return self.run / f"{service}.mark.json"
+
+    def site_results(self, site: str) -> Path:
+        """The SQLite file with what was scraped from `site`."""
+        return self.data / "sites" / site / "results.sqlite"
+
+    def socket(self, name: str) -> Path:
+        """Path of a Unix socket: in `data/run`, or in a private folder if that is too long."""
+        path = self.run / name
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
+        root = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        return Path(root) / f"orch-{os.getuid()}-{digest}" / name
+
+    def make(self) -> Home:
+        """Make the folders, private."""
+        for folder in (self.data, self.run, self.logs, self.live_proxies.parent):
+            private_folder(folder)
+        private_folder(self.socket("x").parent)
+        return self
+
+    def identity(self) -> str:
+        """Return a name for this home that no other home has: 32 hex digits, made once."""
+        file = self.data / "home.id"
+        if not file.exists():
+            private_folder(self.data)
+            made = file.with_name(f".home.id.{uuid.uuid4().hex}")
+            made.write_text(uuid.uuid4().hex, "utf-8")
+            try:
+                os.link(made, file)  # of two at once, one wins and both read the same
+            except FileExistsError:
+                pass
+            finally:
+                made.unlink()
+        return file.read_text("utf-8").strip()

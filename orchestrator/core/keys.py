@@ -1,0 +1,124 @@
+"""Every Redis key, and whether it has a TTL.
+
+Keys that *describe* (progress, marks, gate state) have a TTL that is renewed on write. Keys that
+*hold work* (frontier, results not yet drained, pool) have none until their job is finished and
+drained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: How long a finished job, refresh or mark is kept, in seconds.
+RETENTION_S = 7 * 24 * 3600
+#: How long the gate remembers a site that nobody asks for, in seconds.
+GATE_TTL_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class QueueKeys:
+    """The keys of one work queue; all hold work, none has a TTL before the queue is retired."""
+
+    ready: str  #: sorted set of ids; score = order of leasing
+    delayed: str  #: sorted set of ids; score = not before (ms, server clock)
+    leased: str  #: sorted set of ids; score = end of the lease (ms, server clock)
+    payload: str  #: hash id -> JSON, of live jobs
+    attempts: str  #: hash id -> attempts so far, of live jobs
+    token: str  #: hash id -> current token, of leased jobs
+    state: str  #: hash id -> state of every job ever enqueued: also what makes enqueue idempotent
+    error: str  #: hash id -> JSON reason, of jobs that ended as error or skipped
+    counts: str  #: hash state -> number, kept by the scripts: stats cost the same at any size
+    fence: str  #: counter that tokens and the order of leasing come from
+
+    def all(self) -> list[str]:
+        """Every key, in the order of the fields, as the scripts take them."""
+        return [getattr(self, name) for name in self.__slots__]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds keys; `prefix` is empty on a Redis of our own and names us on a shared one."""
+
+    prefix: str = ""
+
+    def refresh(self, job_id: str, field: str) -> str:
+        """A field of one refresh: total_chunks, completed_chunks, status, … TTL `RETENTION_S`."""
+        return f"{self.prefix}proxy_refresh:{job_id}:{field}"
+
+    def refresh_current(self) -> str:
+        """The lease of the refresh that runs now: its job id. TTL of seconds, renewed."""
+        return f"{self.prefix}proxies:refreshing"
+
+    def refresh_last(self) -> str:
+        """The id of the newest refresh, running or not. TTL `RETENTION_S`."""
+        return f"{self.prefix}proxies:last_refresh"
+
+    def pool(self) -> str:
+        """Hash proxy key -> JSON record. Holds work: no TTL."""
+        return f"{self.prefix}proxies:pool"
+
+    def pool_failures(self) -> str:
+        """Hash proxy key -> failures in a row as reported by requests. Holds work: no TTL."""
+        return f"{self.prefix}proxies:failures"
+
+    def pool_meta(self) -> str:
+        """Hash with generation and refreshed_at of the pool. No TTL."""
+        return f"{self.prefix}proxies:meta"
+
+    def job(self, site: str, job_id: str, suffix: str) -> str:
+        """Anything of one scrape job. No TTL until it is finished and drained."""
+        return f"{self.prefix}scrape_{site}:{job_id}:{suffix}"
+
+    def frontier(self, site: str, job_id: str) -> QueueKeys:
+        """The work queue of one scrape job."""
+        return QueueKeys(
+            *(self.job(site, job_id, f"frontier:{name}") for name in QueueKeys.__slots__)
+        )
+
+    def jobs(self) -> str:
+        """Sorted set of `site:job_id` by the time of creation: the index, so that nothing scans."""
+        return f"{self.prefix}sites:jobs"
+
+    def current_jobs(self) -> str:
+        """Hash site -> the id of its newest job. No TTL."""
+        return f"{self.prefix}sites:current"
+
+    def active_jobs(self) -> str:
+        """Set of `site:job_id` that are pending, running or stopping. Holds work: no TTL."""
+        return f"{self.prefix}sites:active"
+
+    def results(self) -> str:
+        """Stream of committed results that are not drained yet. Holds work: no TTL."""
+        return f"{self.prefix}sites:results"
+
+    def results_bytes(self) -> str:
+        """How many bytes wait in `results`. Holds work: no TTL."""
+        return f"{self.prefix}sites:results_bytes"
+
+    def yield_wanted(self) -> str:
+        """There while somebody waits for a worker slot that shards hold. TTL of seconds."""
+        return f"{self.prefix}sites:yield"
+
+    def gate(self, site: str, part: str) -> str:
+        """State of the gate of one site: rate, breaker, trials, slots. TTL `GATE_TTL_S`."""
+        return f"{self.prefix}gate:{site}:{part}"
+
+    def nodes(self) -> str:
+        """Sorted set of live worker nodes; score = end of their lease (ms, server clock)."""
+        return f"{self.prefix}nodes"
+
+    def node(self, name: str) -> str:
+        """Hash of facts of one worker node. TTL of seconds, renewed by its heartbeat."""
+        return f"{self.prefix}node:{name}"
+
+    def canary(self, node: str) -> str:
+        """The last canary that a pool child of `node` saw. TTL of a minute."""
+        return f"{self.prefix}canary:{node}"
+
+    def lease(self, name: str) -> str:
+        """A lease that one process at a time holds (`drain`, `tick`). TTL of seconds, renewed."""
+        return f"{self.prefix}lease:{name}"
+
+    def queue_name(self, name: str) -> str:
+        """The Celery queue called `name` here: two projects on one Redis never share one."""
+        return f"{self.prefix}orch.{name}"

@@ -1,0 +1,53 @@
+"""What pydantic found wrong, in our words: where, which value, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import BaseModel, ValidationError
+
+
+def describe(
+    error: ValidationError, origin: Callable[[str], str], model: type[BaseModel]
+) -> list[str]:
+    """One line for each problem: `origin: key = value: what is wrong and what is allowed`."""
+    lines: list[str] = []
+    for item in error.errors():
+        words = [str(word) for word in item["loc"]]
+        key = ".".join(word for word in words if not _is_branch(word))
+        line = f"{origin('.'.join(words[:2]))}: {_explain(key, words, dict(item), model)}"
+        if line not in lines:
+            lines.append(line)
+    return lines
+
+
+def _explain(key: str, words: list[str], item: dict[str, Any], model: type[BaseModel]) -> str:
+    if item["type"] == "extra_forbidden":
+        known = _siblings(model, words)
+        close = difflib.get_close_matches(words[-1], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(known)}"
+        return f"{key}: no such key; {hint}"
+    if item["type"] == "missing":
+        return f"{key}: is missing"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    value = item["input"]
+    shown = f" = {value!r}" if isinstance(value, str | int | float | bool | list) else ""
+    return f"{key}{shown[:120]}: {message[:1].lower()}{message[1:]}"
+
+
+def _is_branch(word: str) -> bool:
+    """Whether `word` is pydantic's name of a branch of a union and no key of the user's."""
+    return "[" in word or word in {"int", "str", "float", "bool"}
+
+
+def _siblings(model: type[BaseModel], words: list[str]) -> list[str]:
+    for word in words[:-1]:
+        field = model.model_fields.get(word)
+        inner = field.annotation if field else None
+        if isinstance(inner, type) and hasattr(inner, "model_fields"):
+            model = inner
+    return list(model.model_fields)

@@ -1,0 +1,67 @@
+"""The one place that makes a Redis client; everything else is handed one."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import redis.asyncio
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from orchestrator.core.errors import RedisUnavailable
+
+__all__ = [
+    "GONE",
+    "AsyncRedis",
+    "Redis",
+    "RedisError",
+    "ResponseError",
+    "connect",
+    "connect_async",
+]
+
+AsyncRedis: TypeAlias = redis.asyncio.Redis
+
+#: What redis-py raises when the server is away for the moment.
+GONE = (RedisConnectionError, RedisTimeoutError)
+
+
+def connect(url: str, *, timeout: float = 2.0, check: bool = True) -> Redis:
+    """Return a client (text replies); with `check`, one that has answered a PING.
+
+    Raises:
+        RedisUnavailable: no answer within `timeout` seconds.
+    """
+    client: Redis = Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        health_check_interval=10,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), 3),
+    )
+    if check:
+        try:
+            client.ping()
+        except RedisError as error:
+            client.close()
+            raise RedisUnavailable(
+                f"no answer from Redis within {timeout:g} s: {error}",
+                hint="`orch up` starts it; `orch status` shows what runs",
+            ) from error
+    return client
+
+
+def connect_async(url: str, *, timeout: float = 2.0) -> AsyncRedis:
+    """Return an asyncio client (text replies) for the running loop; it connects at first use."""
+    client: AsyncRedis = redis.asyncio.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+    )
+    return client

@@ -1,0 +1,61 @@
+"""A Lua script with its arguments and the meaning of its reply: decided once, run by either client."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from redis.exceptions import NoScriptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.core.redis import AsyncRedis, Redis
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The file `lua/<name>.lua` of `package`: its text and the digest that the server knows it by."""
+
+    text: str
+    sha: str
+
+
+@cache
+def load(package: str, name: str) -> Script:
+    """Read a script once for each process."""
+    text = resources.files(package).joinpath(f"lua/{name}.lua").read_text("utf-8")
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One run of a script: pure data, so that sync and async clients share everything but the wait."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[str | int | float]
+    parse: Callable[[Any], T]
+
+    def run(self, client: Redis) -> T:
+        """Run it and wait; a server that lost its scripts is given the text again."""
+        words = (*self.keys, *self.args)
+        try:
+            reply = client.evalsha(self.script.sha, len(self.keys), *words)
+        except NoScriptError:
+            reply = client.eval(self.script.text, len(self.keys), *words)
+        return self.parse(reply)
+
+    async def run_async(self, client: AsyncRedis) -> T:
+        """The same on an event loop."""
+        words = (*self.keys, *self.args)
+        try:
+            reply = await client.evalsha(self.script.sha, len(self.keys), *words)  # type: ignore[misc]
+        except NoScriptError:
+            reply = await client.eval(self.script.text, len(self.keys), *words)  # type: ignore[misc]
+        return self.parse(reply)

@@ -1,0 +1,1 @@
+"""The gate before every request: rate, breaker and slot in one decision."""

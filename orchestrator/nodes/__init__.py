@@ -1,0 +1,1 @@
+"""The leased registry of worker nodes and their slots."""

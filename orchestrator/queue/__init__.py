@@ -1,0 +1,1 @@
+"""The work queue: leased, heart-beaten, acked, retried."""

@@ -1,0 +1,1 @@
+"""The supervisor: standard library only; it knows services by their specs and probes alone."""

@@ -1,0 +1,1 @@
+"""Proxies: found, judged, pooled, and picked."""

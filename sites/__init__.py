@@ -1,0 +1,1 @@
+"""Site jobs: one scrape job for each site, over a frontier that nothing loses."""

