@@ -29,6 +29,8 @@ class QueueKeys:
     error: str  #: hash id -> JSON reason, of jobs that ended as error or skipped
     counts: str  #: hash state -> number, kept by the scripts: stats cost the same at any size
     fence: str  #: counter that tokens and the order of leasing come from
+    priority: str  #: hash id -> priority, of live jobs whose priority is not 0
+    last_error: str  #: hash id -> why the last attempt failed, of live jobs that were retried
 
     def all(self) -> list[str]:
         """Every key, in the order of the fields, as the scripts take them."""

@@ -1,4 +1,4 @@
-"""A Lua script with its arguments and the meaning of its reply: decided once, run by either client."""
+"""A Lua script with its arguments and the meaning of its reply, for sync and async clients."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The file `lua/<name>.lua` of `package`: its text and the digest that the server knows it by."""
+    """A file `lua/<name>.lua`: its text and the digest that the server knows it by."""
 
     text: str
     sha: str
 
 
 @cache
-def load(package: str, name: str) -> Script:
-    """Read a script once for each process."""
-    text = resources.files(package).joinpath(f"lua/{name}.lua").read_text("utf-8")
+def load(package: str, *names: str) -> Script:
+    """Read a script once for each process; of several files, those first hold what verbs share."""
+    folder = resources.files(package).joinpath("lua")
+    text = "\n".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One run of a script: pure data, so that sync and async clients share everything but the wait."""
+    """One run of a script, as data: sync and async clients share all but the wait."""
 
     script: Script
     keys: Sequence[str]
