@@ -67,6 +67,18 @@ class Keys:
         """Hash with generation and refreshed_at of the pool. No TTL."""
         return f"{self.prefix}proxies:meta"
 
+    def pool_added(self) -> str:
+        """Hash proxy key -> URL of proxies that people added by hand. Holds work: no TTL."""
+        return f"{self.prefix}proxies:added"
+
+    def pool_staged(self, token: str) -> str:
+        """A pool that is being written, before it takes the place of `pool`. TTL of minutes."""
+        return f"{self.prefix}proxies:staged:{token}"
+
+    def refresh_pace(self) -> str:
+        """List of what the last chunks took, for the next refresh's timeout. TTL `RETENTION_S`."""
+        return f"{self.prefix}proxies:pace"
+
     def job(self, site: str, job_id: str, suffix: str) -> str:
         """Anything of one scrape job. No TTL until it is finished and drained."""
         return f"{self.prefix}scrape_{site}:{job_id}:{suffix}"

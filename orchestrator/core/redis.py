@@ -30,8 +30,10 @@ AsyncRedis: TypeAlias = redis.asyncio.Redis
 GONE = (RedisConnectionError, RedisTimeoutError)
 
 
-def connect(url: str, *, timeout: float = 2.0, check: bool = True) -> Redis:
+def connect(url: str, *, timeout: float = 2.0, check: bool = True, retries: int = 3) -> Redis:
     """Return a client (text replies); with `check`, one that has answered a PING.
+
+    Without `retries` a call to a server that is away fails after `timeout` seconds.
 
     Raises:
         RedisUnavailable: no answer within `timeout` seconds.
@@ -42,7 +44,7 @@ def connect(url: str, *, timeout: float = 2.0, check: bool = True) -> Redis:
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         health_check_interval=10,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), 3),
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), retries),
     )
     if check:
         try:
