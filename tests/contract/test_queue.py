@@ -180,6 +180,22 @@ def test_a_lease_that_ran_out_goes_to_the_next_and_counts_as_an_attempt(store: S
     assert store.queue.stats() == Stats(done=1)
 
 
+def test_a_lease_of_none_still_takes_back_what_ran_out(store: Store) -> None:
+    store.queue.enqueue([NewJob("a")])
+    store.lease_one()
+    store.let_lease_run_out("a")
+    assert store.queue.lease(0, TTL) == []
+    assert store.queue.stats() == Stats(queued=1)
+
+
+def test_giving_back_a_second_attempt_keeps_the_first_one_counted(store: Store) -> None:
+    store.queue.enqueue([NewJob("a")])
+    store.lease_one()
+    store.let_lease_run_out("a")
+    store.queue.release({"a": store.lease_one().token})
+    assert store.lease_one().attempt == 2
+
+
 def test_a_job_whose_leases_ran_out_too_often_ends_as_error_with_the_reason(store: Store) -> None:
     store.queue.enqueue([NewJob("poison")])
     for attempt in (1, 2):
