@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pydantic import BaseModel, ValidationError
+    from pydantic import ValidationError
 
 
 def describe(
@@ -47,7 +49,14 @@ def _is_branch(word: str) -> bool:
 def _siblings(model: type[BaseModel], words: list[str]) -> list[str]:
     for word in words[:-1]:
         field = model.model_fields.get(word)
-        inner = field.annotation if field else None
-        if isinstance(inner, type) and hasattr(inner, "model_fields"):
-            model = inner
+        inner = _inner_model(field.annotation) if field else None
+        model = inner or model
     return list(model.model_fields)
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that a field is of, or holds many of."""
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return annotation
+    found = (_inner_model(inner) for inner in get_args(annotation))
+    return next((model for model in found if model), None)
