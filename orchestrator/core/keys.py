@@ -101,6 +101,10 @@ class Keys:
         """Set of `site:job_id` that are pending, running or stopping. Holds work: no TTL."""
         return f"{self.prefix}sites:active"
 
+    def ended_jobs(self) -> str:
+        """Set of `site:job_id` that ended and are not drained and retired. Holds work: no TTL."""
+        return f"{self.prefix}sites:ended"
+
     def results(self) -> str:
         """Stream of committed results that are not drained yet. Holds work: no TTL."""
         return f"{self.prefix}sites:results"
