@@ -32,12 +32,7 @@ SOFT_LIMIT_S = 840
 #: How often beat asks for running jobs to be topped up and reaped, in seconds.
 TICK_EVERY_S = 5.0
 
-_SOCKET = {
-    "socket_timeout": 10,
-    "socket_connect_timeout": 5,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-}
+_SOCKET = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_interval": 10}
 
 
 def make_app(context: Context) -> Celery:
@@ -51,8 +46,10 @@ def make_app(context: Context) -> Celery:
 def settings(context: Context) -> dict[str, Any]:
     """Return the Celery configuration: JSON only, late acks, bounded everything."""
     keys, url = context.keys, context.config.broker_url
+    over_tcp = not url.startswith("redis+socket:")  # a Unix socket knows no keepalive
     transport = {
         **_SOCKET,
+        **({"socket_keepalive": True} if over_tcp else {}),
         "visibility_timeout": HARD_LIMIT_S + 60,
         "global_keyprefix": keys.prefix,
         "unacked_restore_interval": 1,
@@ -68,7 +65,7 @@ def settings(context: Context) -> dict[str, Any]:
         "result_backend_always_retry": True,
         "redis_socket_timeout": 10.0,
         "redis_socket_connect_timeout": 5.0,
-        "redis_socket_keepalive": True,
+        "redis_socket_keepalive": over_tcp,
         "redis_backend_health_check_interval": 10,
         "result_expires": 3600,
         "task_serializer": "json",
@@ -90,7 +87,7 @@ def settings(context: Context) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_enable_remote_control": True,
         "enable_utc": True,
-        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_scheduler": "orchestrator.celery_app.beat:MarkingScheduler",
         "beat_max_loop_interval": 1,
         "beat_schedule": {
             "tick": {

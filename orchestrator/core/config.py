@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from orchestrator.core import duration
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.keys import Keys
+from orchestrator.core.mask import mask_url
 from orchestrator.core.problems import describe
 
 if TYPE_CHECKING:
@@ -237,14 +238,3 @@ def _masked(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_masked(item) for item in value]
     return value
-
-
-def mask_url(url: str) -> str:
-    """The URL with its password (and a proxy's user) replaced by ***.
-
-    >>> mask_url("redis://:secret@127.0.0.1:6379/0")
-    'redis://***@127.0.0.1:6379/0'
-    """
-    scheme, mark, rest = url.partition("://")
-    user, at, host = rest.rpartition("@")
-    return f"{scheme}://***@{host}" if mark and at and user else url

@@ -41,6 +41,11 @@ class Context:
         return self.config.home
 
     @property
+    def service(self) -> str:
+        """The service that this process was started as; `worker` when nobody said."""
+        return os.environ.get("ORCH_SERVICE", "worker")
+
+    @property
     def settings(self) -> Settings:
         """What `orch.toml` says."""
         return self.config.settings

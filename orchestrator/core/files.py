@@ -29,8 +29,11 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_atomically(path: Path, data: str | bytes, *, mode: int = 0o600) -> None:
-    """Write a temporary file beside `path`, flush it to disk, and rename it into place.
+def write_atomically(path: Path, data: str | bytes, *, durable: bool = True) -> None:
+    """Write a temporary file (mode 0600) beside `path` and rename it into place.
+
+    With `durable` it is flushed to disk first; without, it survives a killed process but not a crash
+    of the machine, after which a state of processes means nothing anyway.
 
     Raises:
         DiskFull: no space; what was there before is still there.
@@ -40,10 +43,10 @@ def write_atomically(path: Path, data: str | bytes, *, mode: int = 0o600) -> Non
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
             file.write(raw)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
     except OSError as error:
         if temporary:
@@ -52,9 +55,9 @@ def write_atomically(path: Path, data: str | bytes, *, mode: int = 0o600) -> Non
         raise unwritable(path, error) from error
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, *, durable: bool = True) -> None:
     """Write `value` as JSON, atomically."""
-    write_atomically(path, json.dumps(value, separators=(",", ":")))
+    write_atomically(path, json.dumps(value, separators=(",", ":")), durable=durable)
 
 
 def read_json(path: Path) -> Any:

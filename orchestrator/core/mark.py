@@ -34,6 +34,7 @@ class Mark:
         write_json(
             self.path,
             {"launch": self.launch, "pid": os.getpid(), "at": self.clock.monotonic(), **facts},
+            durable=False,
         )
 
 

@@ -1,0 +1,44 @@
+"""The live table of a foreground `orch up`: a child of the supervisor that reads the control socket."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from rich.live import Live
+
+from orchestrator.cli.console import out
+from orchestrator.cli.quick import snapshot
+from orchestrator.cli.tables import services_table
+from orchestrator.core.clock import SYSTEM, Deadline, wait_until
+from orchestrator.core.errors import DeadlinePassed
+from orchestrator.core.home import Home
+
+LOOK_EVERY_S = 0.5
+
+
+def main() -> None:
+    """Draw until the supervisor has ended; Ctrl+C is for the supervisor."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    home = Home(Path(sys.argv[1]))
+    if not wait_until(lambda: _running(home), Deadline.after(10.0)):
+        return
+    with Live(services_table(snapshot(home)), console=out, refresh_per_second=4) as live:
+        while True:
+            try:
+                status = snapshot(home)
+            except DeadlinePassed:
+                continue
+            if status["supervisor"]["state"] != "running":
+                return
+            live.update(services_table(status))
+            SYSTEM.sleep(LOOK_EVERY_S)
+
+
+def _running(home: Home) -> bool:
+    return bool(snapshot(home)["supervisor"]["state"] == "running")
+
+
+if __name__ == "__main__":
+    main()

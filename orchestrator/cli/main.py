@@ -1,0 +1,53 @@
+"""`orch`: the commands, and what stands before them."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import config, demo, proxies, services, sites
+from orchestrator.cli.console import Invocation, invocation
+from orchestrator.core.errors import ConfigError
+
+app = typer.Typer(
+    name="orch",
+    help="Keeps Redis and Celery up, proxies fresh, and runs one scrape job per site.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+services.add_to(app)
+app.add_typer(config.app, name="config", help="Show, check or write the configuration.")
+app.add_typer(proxies.app, name="proxies", help="Refresh and look at the pool of proxies.")
+app.add_typer(sites.app, name="sites", help="Start, stop and look at scrape jobs.")
+app.command("demo")(demo.demo)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001  (typer calls it so)
+    if asked:
+        typer.echo(f"orch {metadata.version('orch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    home: Annotated[
+        str | None, typer.Option(help="The folder of the project (default: orch.toml upwards).")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. worker.concurrency=4."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001  (its callback does the work)
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that hold for every command."""
+    wrong = [text for text in assignments or () if "=" not in text]
+    if wrong:
+        raise ConfigError(tuple(f"--set {text}: write it as section.key=value" for text in wrong))
+    pairs = (text.partition("=") for text in assignments or ())
+    invocation.set(Invocation(home, {key: value for key, _, value in pairs}))

@@ -1,0 +1,36 @@
+"""The edge: a command's errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from orchestrator.cli.console import explain
+from orchestrator.cli.main import app
+from orchestrator.core.errors import OrchError
+
+INTERRUPTED = 130
+
+
+def run() -> int:
+    """Run the command line; return the exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except OrchError as error:
+        explain(error)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone; nothing more can be said, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+    except typer.Exit as ended:
+        return ended.exit_code
+    except TyperException as error:
+        error.show()  # a wrong option or argument
+        return error.exit_code
+    return code if isinstance(code, int) else 0

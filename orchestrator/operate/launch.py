@@ -1,0 +1,173 @@
+"""Bringing the services up and down: one supervisor a home, in the foreground or detached."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core import config
+from orchestrator.core.clock import Deadline, wait_until
+from orchestrator.core.errors import (
+    Busy,
+    ConfigError,
+    DeadlinePassed,
+    NotRunning,
+    OrchError,
+    ServiceFailed,
+)
+from orchestrator.core.files import tail
+from orchestrator.supervise import specs
+from orchestrator.supervise.control import ask, checked
+from orchestrator.supervise.state import StateFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.core.home import Home
+
+DAEMON = (sys.executable, "-m", "orchestrator.supervise")
+#: All services together have this long to become ready, in seconds.
+UP_S = 120.0
+
+
+def bring_up(
+    home: Home,
+    overrides: Mapping[str, str],
+    *,
+    services: list[str] | None,
+    detach: bool,
+    say: Callable[[str], None],
+) -> int:
+    """Have the services running and ready; in the foreground, become the supervisor.
+
+    A second call anywhere in the same home is a no-op: it waits until the first has them ready.
+    Returns the exit code (0) when it does not become the supervisor.
+
+    Raises:
+        ConfigError: with every problem of the configuration; nothing was started.
+        Unavailable: something that is needed is not there; nothing is left running.
+        ServiceFailed: a service did not become ready; nothing is left running.
+    """
+    if _is_up(home):
+        return _second(home, services, say)
+    order = _order(home, overrides, services, detach=detach)
+    if not detach:
+        _become(order)
+    _detach(home, order)
+    deadline = Deadline.after(UP_S)
+    answer = _when_ready(home, services, deadline)
+    ready = ", ".join(row["name"] for row in answer["services"] if row["state"] == "ready")
+    say(f"ready: {ready} (supervisor pid {answer['supervisor']['pid']})")
+    return 0
+
+
+def bring_down(home: Home, deadline: Deadline) -> bool:
+    """Stop everything in order; tell whether anything ran. Also after a killed supervisor.
+
+    Raises:
+        DeadlinePassed: it takes longer.
+    """
+    try:
+        ask(home.socket("control.sock"), {"do": "stop"}, deadline)
+    except NotRunning:
+        return _stop_leftovers(home)
+    if not wait_until(lambda: not _is_up(home), deadline):
+        raise DeadlinePassed("the services are still stopping", hint="`orch status` shows which")
+    return True
+
+
+def request(
+    home: Home, what: str, services: list[str] | None, deadline: Deadline
+) -> dict[str, Any]:
+    """Ask the supervisor for something, its refusal becoming an error."""
+    answer = ask(home.socket("control.sock"), {"do": what, "services": services}, deadline)
+    return checked(answer)
+
+
+def _order(
+    home: Home, overrides: Mapping[str, str], services: list[str] | None, *, detach: bool
+) -> dict[str, Any]:
+    loaded = config.load(home, overrides)
+    home.make()
+    declared = specs.build(loaded)
+    names = [spec.name for spec in declared]
+    unknown = [name for name in services or () if name not in names]
+    if unknown:
+        raise ConfigError(
+            tuple(f"no such service: {n}; there are: {', '.join(names)}" for n in unknown)
+        )
+    return {
+        "home": str(home.path),
+        "specs": [spec.to_json() for spec in declared],
+        "wanted": services or None,
+        "foreground": not detach,
+    }
+
+
+def _become(order: dict[str, Any]) -> None:
+    """Turn this process into the supervisor: Ctrl+C reaches it, and nothing heavy stays loaded."""
+    with tempfile.TemporaryFile() as file:
+        file.write(json.dumps(order).encode())
+        file.seek(0)
+        os.dup2(file.fileno(), sys.stdin.fileno())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(DAEMON[0], DAEMON)  # noqa: S606  (no shell is wanted)
+
+
+def _detach(home: Home, order: dict[str, Any]) -> None:
+    with home.log("supervisor").open("ab") as log:
+        daemon = subprocess.Popen(
+            DAEMON,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=home.path,
+            start_new_session=True,
+        )
+    if daemon.stdin is not None:
+        with daemon.stdin as pipe:
+            pipe.write(json.dumps(order).encode())
+
+
+def _when_ready(home: Home, services: list[str] | None, deadline: Deadline) -> dict[str, Any]:
+    if not wait_until(lambda: _is_up(home), Deadline.after(deadline.cap(10.0)), every=0.01):
+        lines = tail(home.log("supervisor"))
+        raise ServiceFailed("supervisor", "did not come up within 10 s", lines)
+    return request(home, "wait", services, deadline)
+
+
+def _second(home: Home, services: list[str] | None, say: Callable[[str], None]) -> int:
+    deadline = Deadline.after(UP_S)
+    answer = request(home, "start" if services else "wait", services, deadline)
+    say(f"already running (supervisor pid {answer['supervisor']['pid']})")
+    return 0
+
+
+def _is_up(home: Home) -> bool:
+    try:
+        ask(home.socket("control.sock"), {"do": "status"}, Deadline.after(5.0))
+    except NotRunning:
+        return False
+    except DeadlinePassed:
+        return True
+    return True
+
+
+def _stop_leftovers(home: Home) -> bool:
+    """A killed supervisor may have left services: stop them in order, without one."""
+    left = StateFile(home.run / "state.json").read()
+    if not left:
+        return False
+    declared = [left[name].spec.to_json() for name in specs.ORDER if name in left]
+    order = {"home": str(home.path), "specs": declared, "only_stop": True}
+    done = subprocess.run(DAEMON, input=json.dumps(order).encode(), check=False)
+    if done.returncode == Busy.exit_code:
+        return bring_down(home, Deadline.after(30.0))
+    if done.returncode:
+        raise OrchError("the services that were left could not be stopped", hint="`orch doctor`")
+    return True

@@ -1,0 +1,97 @@
+"""The daemon: `python -m orchestrator.supervise HOME`, its services as JSON on standard input.
+
+In the foreground `orch up` becomes this process, so that Ctrl+C reaches it and nothing heavy stays in
+its memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.errors import OrchError, ServiceFailed
+from orchestrator.core.home import Home
+from orchestrator.supervise.service import ServiceSpec
+from orchestrator.supervise.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> int:
+    """Supervise until told to stop; return the exit code."""
+    order: dict[str, Any] = json.load(sys.stdin)
+    home = Home(Path(order["home"]))
+    specs = [ServiceSpec.from_json(raw) for raw in order["specs"]]
+    shown = bool(order.get("foreground")) and sys.stdout.isatty()
+    supervisor = Supervisor(
+        home,
+        specs,
+        only_stop=order.get("only_stop", False),
+        echo=_say if order.get("foreground") and not shown else None,
+    )
+    received = _obey_signals(supervisor)
+    table = _show_table(home) if shown else None
+    try:
+        supervisor.run(order.get("wanted"))
+    except OrchError as error:
+        _wait(table)
+        explain(error)
+        return error.exit_code
+    _wait(table)
+    if any(keeper.ever_failed for keeper in supervisor.keepers.values()):
+        return 1
+    return 128 + received[0] if received else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _show_table(home: Home) -> subprocess.Popen[bytes]:
+    """The live table is drawn by a process of its own: this one stays lean."""
+    command = [sys.executable, "-m", "orchestrator.cli.live", str(home.path)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+def _wait(table: subprocess.Popen[bytes] | None) -> None:
+    """Let the table give the terminal back; it ends by itself when the control socket closes."""
+    if table is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            table.wait(2.0)
+        table.kill()
+
+
+def explain(error: OrchError) -> None:
+    """Say on standard error what went wrong, with the end of the log and the next step."""
+    lines = [f"orch: {error}"]
+    if isinstance(error, ServiceFailed) and error.log_tail:
+        lines += ["  the end of its log:", *(f"  | {line}" for line in error.log_tail)]
+    if error.hint:
+        lines.append(f"  {error.hint}")
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _obey_signals(supervisor: Supervisor) -> list[int]:
+    """Turn signals into requests; return the list that the received ones are noted in."""
+    received: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        supervisor.request_stop()
+
+    for number in SIGNALS:
+        signal.signal(number, note)
+    return received
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""The control socket: one JSON object a line, in and out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import socket
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.core.errors import (
+    ConfigError,
+    DeadlinePassed,
+    NotRunning,
+    ServiceFailed,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from orchestrator.core.clock import Deadline
+
+#: A request longer than this comes from nobody we know, in bytes.
+LONGEST_REQUEST = 65_536
+
+NOT_RUNNING_HINT = "`orch up -d` starts the services"
+
+
+class Handler(Protocol):
+    """Answers a request, now or later, by calling `reply` once."""
+
+    def __call__(self, request: dict[str, Any], reply: Callable[[dict[str, Any]], None]) -> None:
+        """Take one request."""
+        ...
+
+
+class ControlServer:
+    """Listens in a private folder; never waits for a client."""
+
+    def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Handler) -> None:
+        self._path = path
+        self._selector = selector
+        self._handler = handler
+        self._buffers: dict[socket.socket, bytes] = {}
+        path.unlink(missing_ok=True)  # the lock is held: nobody else listens there
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(64)
+        self._listener.setblocking(False)
+        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def close(self) -> None:
+        """Hang up on everybody, which tells them that the supervisor has ended."""
+        for client in list(self._buffers):
+            self._drop(client)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            client, _ = self._listener.accept()
+            client.setblocking(False)
+            self._buffers[client] = b""
+            self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
+
+    def _read(self, client: socket.socket) -> None:
+        try:
+            data = client.recv(LONGEST_REQUEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        buffer = self._buffers[client] + data
+        if not data or len(buffer) > LONGEST_REQUEST:
+            self._drop(client)
+            return
+        *lines, self._buffers[client] = buffer.split(b"\n")
+        for line in lines:
+            self._take(client, line)
+
+    def _take(self, client: socket.socket, line: bytes) -> None:
+        try:
+            request = json.loads(line)
+        except ValueError:
+            self._drop(client)
+            return
+        self._handler(request, lambda answer: self._send(client, answer))
+
+    def _send(self, client: socket.socket, answer: dict[str, Any]) -> None:
+        if client not in self._buffers:
+            return
+        try:
+            client.setblocking(True)
+            client.settimeout(0.2)  # a client that does not read is dropped, not waited for
+            client.sendall(json.dumps(answer).encode() + b"\n")
+            client.setblocking(False)
+        except OSError:
+            self._drop(client)
+
+    def _drop(self, client: socket.socket) -> None:
+        if self._buffers.pop(client, None) is not None:
+            self._selector.unregister(client)
+            client.close()
+
+
+def ask(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """Send one request to the supervisor at `path` and return its answer.
+
+    Raises:
+        NotRunning: nobody is there, or it ended before it answered.
+        DeadlinePassed: no answer in time.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(max(deadline.remaining(), 0.001))
+        try:
+            client.connect(str(path))
+            client.sendall(json.dumps(request).encode() + b"\n")
+            with client.makefile("rb") as file:
+                line = file.readline()
+        except TimeoutError as error:
+            raise DeadlinePassed("the supervisor did not answer in time") from error
+        except OSError as error:
+            raise NotRunning("nothing is running here", hint=NOT_RUNNING_HINT) from error
+    if not line:
+        raise NotRunning("the supervisor has ended", hint=NOT_RUNNING_HINT)
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def checked(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer that says yes; turn one that says no into the error that it tells of.
+
+    Raises:
+        ConfigError: what was asked for makes no sense.
+        Unavailable: something that is needed is not there.
+        ServiceFailed: a service did not become ready.
+    """
+    if answer["ok"]:
+        return answer
+    text, hint, code = answer["error"], answer["hint"], answer["exit"]
+    if code == ConfigError.exit_code:
+        raise ConfigError((text,), hint=hint)
+    if code == Unavailable.exit_code:
+        raise Unavailable(text, hint=hint)
+    service, _, reason = text.partition(": ")
+    raise ServiceFailed(service, reason, tuple(answer["log_tail"]))

@@ -1,0 +1,86 @@
+"""Takes the requests that come over the control socket, and answers when what they ask for holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.errors import ConfigError, OrchError, ServiceFailed
+from orchestrator.supervise.service import ServiceState
+
+if TYPE_CHECKING:
+    from orchestrator.supervise.supervisor import Supervisor
+
+Reply = Callable[[dict[str, Any]], None]
+Request = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """Somebody who wants to hear when `names` are where they shall be."""
+
+    names: frozenset[str]
+    reply: Reply
+
+
+class Desk:
+    """Requests: `{"do": "status|wait|start|restart|stop", "services": [names, all by default]}`.
+
+    Answers: `{"ok": true, …status}` or `{"ok": false, "error", "hint", "exit", "log_tail"}`.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._waiters: list[Waiter] = []
+        self._actions: dict[str, Callable[[Request, frozenset[str]], frozenset[str] | None]] = {
+            "status": lambda *_: None,
+            "wait": lambda _, names: names,
+            "start": lambda _, names: supervisor.want(names),
+            "restart": lambda _, names: supervisor.restart(names),
+            "stop": self._stop,
+        }
+
+    def take(self, request: Request, reply: Reply) -> None:
+        """Take one request; the answer may come later, by `answer`."""
+        known = self._supervisor.keepers
+        names = frozenset(request.get("services") or known)
+        action = self._actions.get(str(request.get("do")))
+        unknown = sorted(names - set(known))
+        if action is None or unknown:
+            what = f"no such service: {', '.join(unknown)}" if unknown else "no such request"
+            reply(told(ConfigError((f"{what}; there are: {', '.join(known)}",))))
+            return
+        awaited = action(request, names)
+        if awaited is None:
+            reply({"ok": True, **self._supervisor.status()})
+        else:
+            self._waiters.append(Waiter(awaited, reply))
+
+    def answer(self) -> None:
+        """Answer everybody whose services are where they shall be, or have failed."""
+        self._waiters = [waiter for waiter in self._waiters if not self._answered(waiter)]
+
+    def _answered(self, waiter: Waiter) -> bool:
+        keepers = [self._supervisor.keepers[name] for name in waiter.names]
+        failed = [k.failure for k in keepers if k.state is ServiceState.FAILED and k.failure]
+        if failed:
+            waiter.reply(told(failed[0]))
+        elif all(keeper.settled for keeper in keepers):
+            waiter.reply({"ok": True, **self._supervisor.status()})
+        else:
+            return False
+        return True
+
+    def _stop(self, request: Request, names: frozenset[str]) -> frozenset[str]:
+        if request.get("services"):
+            return self._supervisor.stop_some(names)
+        self._supervisor.request_stop()
+        return names
+
+
+def told(error: OrchError) -> dict[str, Any]:
+    """The error as an answer."""
+    tail = list(error.log_tail) if isinstance(error, ServiceFailed) else []
+    facts = {"error": str(error), "hint": error.hint, "exit": error.exit_code, "log_tail": tail}
+    return {"ok": False, **facts}

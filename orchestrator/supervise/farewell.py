@@ -1,0 +1,79 @@
+"""An ordered stop: hooks first, then one service after the other, each bounded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from orchestrator.supervise.service import ServiceState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.events import EventLog
+    from orchestrator.supervise.keeper import Keeper
+
+#: A hook (stopping the sites) has so long, in seconds; then the stop goes on without it.
+HOOK_S = 3.0
+#: How often a running hook is looked at, in seconds.
+HOOK_LOOK_S = 0.01
+
+
+class Farewell:
+    """Stops `keepers` in the order given; `over` when all are stopped."""
+
+    def __init__(self, keepers: Sequence[Keeper], events: EventLog, now: float) -> None:
+        self._keepers = list(keepers)
+        self._hooks: list[subprocess.Popen[bytes]] = []
+        self._deadline = now + HOOK_S
+        self._events = events
+        self._events.write("farewell.began", services=[keeper.spec.name for keeper in keepers])
+        self._run_hooks()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return not self._keepers and not self._hooks
+
+    def due(self, now: float) -> float:
+        """When `tick` must be called at the latest."""
+        return now + HOOK_LOOK_S if self._hooks else now + 60.0
+
+    def tick(self, now: float, *, kill: bool) -> None:
+        """Go on as far as possible without waiting; with `kill`, end all at once."""
+        if kill:
+            for hook in self._hooks:
+                hook.kill()
+            for keeper in self._keepers:
+                keeper.kill()
+        self._hooks = [hook for hook in self._hooks if hook.poll() is None]
+        if self._hooks and now >= self._deadline:
+            for hook in self._hooks:
+                hook.kill()
+            self._events.write("farewell.hook_late", after_s=HOOK_S)
+        while not self._hooks and self._keepers:
+            keeper = self._keepers[0]
+            keeper.stop()
+            if keeper.state is not ServiceState.STOPPED:
+                return
+            self._keepers.pop(0)
+
+    def _run_hooks(self) -> None:
+        by_name = {keeper.spec.name: keeper for keeper in self._keepers}
+        for keeper in self._keepers:
+            spec = keeper.spec
+            needs = [by_name[name] for name in spec.needs if name in by_name]
+            if spec.before_stop and all(need.ready for need in needs):
+                with open(spec.log, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
+                    self._hooks.append(
+                        subprocess.Popen(
+                            spec.before_stop,
+                            stdin=subprocess.DEVNULL,
+                            stdout=log,
+                            stderr=log,
+                            cwd=spec.cwd,
+                            env={**os.environ, **spec.env},
+                            start_new_session=True,
+                        )
+                    )

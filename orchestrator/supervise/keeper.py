@@ -1,0 +1,309 @@
+"""Keeps one service: starts it, asks it, replaces it, stops it. Never waits; the loop calls `tick`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import OrchError, ServiceFailed
+from orchestrator.core.files import tail
+from orchestrator.supervise.arrival import Arrival, decide, own_listener, refusal
+from orchestrator.supervise.process import Process
+from orchestrator.supervise.pulse import Pulse
+from orchestrator.supervise.restart import Restart, RestartPolicy
+from orchestrator.supervise.service import MOVES, ServiceSpec, ServiceState
+from orchestrator.supervise.stopping import Ladder
+
+if TYPE_CHECKING:
+    import selectors
+
+    from orchestrator.core.clock import Clock
+    from orchestrator.core.events import EventLog
+    from orchestrator.supervise.probe import ProbeResult
+
+_S = ServiceState
+
+#: A Redis that loads its data is given this much longer, in seconds.
+LOADING_S = 60.0
+LOG_TAIL_LINES = 20
+#: A silent one that was there before us is asked for this part of the start's time.
+PATIENCE = 0.4
+
+
+class Keeper:
+    """The state machine of one service.
+
+    `process` is None for a service that is not running, and for one that is somebody else's
+    (`external`): that one is only probed.
+    """
+
+    def __init__(
+        self, spec: ServiceSpec, selector: selectors.BaseSelector, clock: Clock, events: EventLog
+    ) -> None:
+        self.spec = spec
+        self.state = _S.STOPPED
+        self.wanted = False
+        self.process: Process | None = None
+        self.external = False
+        self.adopted = False
+        self.failure: OrchError | None = None
+        self.restarts = 0
+        self.last_exit: int | None = None
+        self.since = clock.wall()
+        self.changed = True  #: whether the state file must be written again
+        self._clock = clock
+        self._events = events
+        self._selector = selector
+        self.pulse = Pulse(spec.probe, selector)
+        self._misses = 0
+        self._looking = False
+        self._proven = False  #: it has been ready since it was asked for
+        self._deadline = 0.0
+        self._retry_at = 0.0
+        self._deaths: list[float] = []
+        self._ladder: Ladder | None = None
+        self._policy = RestartPolicy()
+
+    # what others ask of it
+
+    def want(self) -> None:
+        """It shall run; a failed one gets a fresh start."""
+        if not self.wanted or self.state is _S.FAILED:
+            self.wanted, self._proven, self.failure = True, False, None
+            self._deaths.clear()
+            if self.state is _S.FAILED:
+                self._move(_S.STOPPED)
+
+    def adopt(self, process: Process) -> None:
+        """Take over a running process of an earlier supervisor; it must answer before it is ready."""
+        self.process, self.adopted, self.wanted = process, True, True
+        self._begin_start(self._clock.monotonic())
+        self._register()
+
+    def stop(self, *, for_good: bool = True) -> None:
+        """Begin to stop it; with `for_good` it is not started again."""
+        if for_good:
+            self.wanted = False
+        if self.state in (_S.STOPPING, _S.STOPPED):
+            return
+        self.pulse.cancel()
+        if self.process is None:
+            self.external = False
+            self._move(_S.STOPPED)
+            return
+        self._move(_S.STOPPING)
+        self._ladder = Ladder(self.process, self.spec.stop, self._clock.monotonic())
+
+    def restart(self) -> None:
+        """Stop it if it runs, and start it again."""
+        self.want()
+        self._proven = False
+        self._deaths.clear()
+        if self.process is not None:
+            self.stop(for_good=False)
+
+    def kill(self) -> None:
+        """End it and all it left behind, now."""
+        self.stop()
+        if self.process is not None:
+            self.process.kill_family()
+        if self._ladder is not None:
+            self._ladder.kill()
+
+    @property
+    def ready(self) -> bool:
+        """Whether others that need it may start."""
+        return self.state is _S.READY
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is where it shall be, or has given up."""
+        return self.state in ((_S.READY, _S.FAILED) if self.wanted else (_S.STOPPED,))
+
+    @property
+    def ever_failed(self) -> bool:
+        """Whether it has given up, and nobody revived it."""
+        return self.failure is not None
+
+    # the loop
+
+    def tick(self, now: float, *, needs_ready: bool) -> None:
+        """Do what is due."""
+        if self.process is not None and self.process.ended():
+            self._on_end(now)
+        if self.state in (_S.STOPPED, _S.BACKOFF):
+            if self.wanted and needs_ready and now >= self._retry_at:
+                self._start(now)
+        elif self.state is _S.STOPPING:
+            if self._ladder is not None:
+                self._ladder.tick(now)
+        elif self.state is not _S.FAILED:
+            self._ask(now, judge=needs_ready)
+
+    def due(self, now: float) -> float:
+        """When `tick` must be called at the latest."""
+        if self.state is _S.STOPPING and self._ladder is not None:
+            return self._ladder.due
+        if self.state is _S.BACKOFF:
+            return max(self._retry_at, now + 0.05)
+        if self.state in (_S.STOPPED, _S.FAILED):
+            return now + 60.0
+        return self.pulse.due
+
+    def forgive(self, now: float) -> None:
+        """The loop itself stood still: what was asked before says nothing."""
+        self.pulse.cancel()
+        self.pulse.again_later(now)
+
+    # starting
+
+    def _start(self, now: float) -> None:
+        self._begin_start(now)
+        self._looking = self.spec.adopt_stranger or not self.spec.managed
+        if not self._looking:
+            self._launch()
+
+    def _begin_start(self, now: float) -> None:
+        self._move(_S.STARTING)
+        self._deadline, self._misses = now + self.spec.start_timeout_s, 0
+        self.pulse.restart(now)
+
+    def _launch(self) -> None:
+        try:
+            self.process = Process.start(self.spec)
+        except OrchError as error:
+            self._fail(error)
+            return
+        self.adopted = False
+        self._register()
+        self._events.write("service.started", service=self.spec.name, pid=self.process.pid)
+
+    def _look(self, result: ProbeResult, now: float) -> None:
+        patient = now < self._deadline - self.spec.start_timeout_s * (1 - PATIENCE)
+        arrival = decide(result, managed=self.spec.managed, patient=patient)
+        self._looking = arrival is Arrival.ASK_AGAIN
+        if arrival is Arrival.USE:
+            self.process = own_listener(self.spec)
+            self.adopted, self.external = self.process is not None, self.process is None
+            self._register()
+            self._become_ready(now)
+        elif arrival is Arrival.START:
+            self._launch()
+        elif arrival is Arrival.REFUSE:
+            self._fail(refusal(self.spec, result))
+
+    def _become_ready(self, now: float) -> None:
+        self._misses = 0
+        self._proven = True
+        self.pulse.again_later(now)
+        if self.state is not _S.READY:
+            self._move(_S.READY)
+            pid = self.process.pid if self.process else None
+            self._events.write(
+                "service.ready",
+                service=self.spec.name,
+                pid=pid,
+                adopted=self.adopted or self.external,
+            )
+
+    # asking
+
+    def _ask(self, now: float, *, judge: bool) -> None:
+        result = self.pulse.tick(now, self.process.launch if self.process else "")
+        if result is None:
+            return
+        if self._looking:
+            self.pulse.again_soon(now)
+            self._look(result, now)
+        elif result.ok:
+            self._become_ready(now)
+        elif self.state is _S.STARTING:
+            self._still_starting(result, now)
+        else:
+            self.pulse.again_later(now)
+            if judge:
+                self._missed(result)
+
+    def _still_starting(self, result: ProbeResult, now: float) -> None:
+        self.pulse.again_soon(now)
+        if result.alive:
+            self._deadline = max(self._deadline, now + LOADING_S)
+        if now >= self._deadline:
+            reason = f"was not ready within {self.spec.start_timeout_s:g} s ({result.error})"
+            self._fail(self._explained(reason))
+
+    def _missed(self, result: ProbeResult) -> None:
+        self._misses += 1
+        if result.alive:
+            self._misses = 0
+        if self._misses < self.spec.probe.threshold:
+            return
+        if self.state is _S.READY:
+            self._move(_S.UNHEALTHY)
+            self._events.write("service.unhealthy", service=self.spec.name, error=result.error)
+        if self.process is not None:
+            self.process.signal(9)  # it does not answer: nothing milder would be heard
+            self._misses = 0
+
+    # ends
+
+    def _on_end(self, now: float) -> None:
+        assert self.process is not None  # noqa: S101  (only called with one)
+        process, self.process = self.process, None
+        self.last_exit = process.exit_code
+        process.kill_family()
+        self._unregister(process)
+        self.pulse.cancel()
+        self.adopted = False
+        self._events.write("service.ended", service=self.spec.name, exit=self.last_exit)
+        if self.state is _S.STOPPING:
+            self._ladder = None
+            self._move(_S.STOPPED)
+        elif self.state is not _S.FAILED and not self._proven:
+            self._fail(self._explained(f"ended before it was ready (exit code {self.last_exit})"))
+        elif self.state is not _S.FAILED:
+            self._after_death(now)
+
+    def _after_death(self, now: float) -> None:
+        self._deaths = [*self._deaths[-20:], now]
+        decision = self._policy.decide(self._deaths, now)
+        if isinstance(decision, Restart):
+            self._retry_at = now + decision.delay
+            self.restarts += 1
+            self._move(_S.BACKOFF)
+            self._events.write("service.restarting", service=self.spec.name, delay=decision.delay)
+        else:
+            reason = f"died {decision.deaths} times within {decision.within:g} s"
+            self._fail(self._explained(reason))
+
+    def _fail(self, error: OrchError) -> None:
+        self.failure = error
+        self.pulse.cancel()
+        self._looking = False
+        self._move(_S.FAILED)
+        self._events.write("service.failed", service=self.spec.name, reason=str(error))
+        if self.process is not None:
+            self.process.signal(9)
+
+    def _explained(self, reason: str) -> ServiceFailed:
+        return ServiceFailed(self.spec.name, reason, tail(Path(self.spec.log), LOG_TAIL_LINES))
+
+    # bookkeeping
+
+    def _move(self, state: ServiceState) -> None:
+        if state is self.state:
+            return
+        if state not in MOVES[self.state]:
+            raise AssertionError(f"{self.spec.name}: {self.state} -> {state} is no legal move")
+        self.state, self.since, self.changed = state, self._clock.wall(), True
+
+    def _register(self) -> None:
+        self.changed = True
+        if self.process is not None and self.process.pidfd >= 0:
+            self._selector.register(self.process.pidfd, 1, None)
+
+    def _unregister(self, process: Process) -> None:
+        self.changed = True
+        if process.pidfd >= 0:
+            self._selector.unregister(process.pidfd)
+        process.close()

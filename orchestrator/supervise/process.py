@@ -1,0 +1,128 @@
+"""One running process of a service: started by us, or adopted from a supervisor that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.core.clock import Deadline, wait_until
+from orchestrator.core.errors import BinaryMissing, ServiceFailed
+from orchestrator.supervise.ownership import Identity, family, identify
+
+if TYPE_CHECKING:
+    from orchestrator.core.clock import Clock
+    from orchestrator.supervise.service import ServiceSpec
+
+
+@dataclass(slots=True)
+class Process:
+    """A handle on a process; `pidfd` becomes readable when it ends (-1 where there are none)."""
+
+    identity: Identity
+    launch: str
+    pidfd: int
+    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def pid(self) -> int:
+        """Its pid."""
+        return self.identity.pid
+
+    @classmethod
+    def start(cls, spec: ServiceSpec) -> Process:
+        """Start the command in a session of its own, its output appended to the service's log.
+
+        Raises:
+            BinaryMissing: the command is not there.
+            ServiceFailed: it cannot be started.
+        """
+        launch = uuid.uuid4().hex
+        try:
+            with open(spec.log, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
+                child = subprocess.Popen(
+                    spec.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=spec.cwd,
+                    env={**os.environ, **spec.env, "ORCH_LAUNCH": launch},
+                    start_new_session=True,
+                )
+        except FileNotFoundError as error:
+            raise BinaryMissing(f"{spec.name}: {spec.command[0]} is not there") from error
+        except OSError as error:
+            raise ServiceFailed(spec.name, f"cannot be started: {error.strerror}") from error
+        return cls(identify(child.pid), launch, _pidfd(child.pid), child)
+
+    @classmethod
+    def adopt(cls, identity: Identity, launch: str) -> Process | None:
+        """Take over a process of an earlier supervisor; None when it is no longer there."""
+        handle = _pidfd(identity.pid)
+        if not identity.alive:  # checked after opening: from here on the handle is this process
+            _close(handle)
+            return None
+        return cls(identity, launch, handle)
+
+    def ended(self) -> bool:
+        """Whether it has ended; a child of ours is reaped by this."""
+        if self._child is not None:
+            return self._child.poll() is not None
+        return not self.identity.alive
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code (negative: the signal); None while it runs, or when it was adopted."""
+        return self._child.returncode if self._child else None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to this very process; one that is gone is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.pidfd >= 0:
+                signal.pidfd_send_signal(self.pidfd, number)
+            elif not self.ended():
+                os.kill(self.pid, number)
+
+    def kill_family(self) -> int:
+        """Kill what the process left behind (its session, its token); return how many there were."""
+        killed = 0
+        for pid in family(self.pid, self.launch):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+        return killed
+
+    def close(self) -> None:
+        """Give the handle back; the process itself is left alone."""
+        _close(self.pidfd)
+        self.pidfd = -1
+
+
+def end_now(process: Process, clock: Clock, *, grace_s: float = 5.0) -> None:
+    """Wait for the end of a process that nobody keeps: TERM, then KILL, then its family."""
+    process.signal(signal.SIGTERM)
+    process.signal(signal.SIGCONT)
+    if not wait_until(process.ended, Deadline.after(grace_s, clock)):
+        process.signal(signal.SIGKILL)
+        wait_until(process.ended, Deadline.after(1.0, clock))
+    process.kill_family()
+    process.close()
+
+
+def _pidfd(pid: int) -> int:
+    opener = getattr(os, "pidfd_open", None)  # Linux only; elsewhere the loop looks every 0.2 s
+    if opener is None:
+        return -1
+    try:
+        return int(opener(pid))
+    except OSError:
+        return -1
+
+
+def _close(handle: int) -> None:
+    if handle >= 0:
+        os.close(handle)

@@ -1,0 +1,99 @@
+"""From the configuration to the services: the only place that knows both."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from orchestrator.supervise import redis_binary
+from orchestrator.supervise.service import ProbeSpec, ServiceSpec
+
+if TYPE_CHECKING:
+    from orchestrator.core.config import Config
+
+#: In the order of starting; stopping is the other way round.
+ORDER = ("redis", "results", "worker", "beat")
+
+#: How long a worker's heartbeat may be silent, or its canary on its way, in seconds.
+WORKER_SILENCE_S = 12.0
+
+
+def build(config: Config) -> list[ServiceSpec]:
+    """Return every service of the home, in the order of starting.
+
+    Raises:
+        BinaryMissing: Redis must be started here and there is no server.
+        IncompatibleData: the server cannot read the data that is there.
+    """
+    return [
+        _redis(config),
+        _python(config, "results", ("redis",), "sites.drain", start=20.0, silence=30.0),
+        _python(config, "worker", ("redis",), "orchestrator.celery_app", "worker"),
+        _python(config, "beat", ("worker",), "orchestrator.celery_app", "beat", start=20.0),
+    ]
+
+
+def _redis(config: Config) -> ServiceSpec:
+    home = config.home
+    return ServiceSpec(
+        name="redis",
+        command=_redis_command(config) if config.redis_is_local else (),
+        env=_environment(config, "redis"),
+        cwd=str(home.path),
+        log=str(home.log("redis")),
+        probe=ProbeSpec("redis", config.redis_url),
+        stop=(("TERM", 10.0),),
+        start_timeout_s=10.0,
+        adopt_stranger=True,
+    )
+
+
+def _redis_command(config: Config) -> tuple[str, ...]:
+    home, parts = config.home, urlsplit(config.redis_url)
+    binary = redis_binary.choose(home, config.settings.redis.binary)
+    if parts.scheme == "unix":
+        address = ["--port", "0", "--unixsocket", unquote(parts.path), "--unixsocketperm", "700"]
+    else:
+        address = ["--port", str(parts.port or 6379), "--bind", parts.hostname or "127.0.0.1"]
+    return (
+        binary.path,
+        *address,
+        *("--dir", str(home.redis_data), "--daemonize", "no", "--protected-mode", "yes"),
+        *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+        *("--maxmemory-policy", "noeviction", "--loglevel", "notice"),
+    )
+
+
+def _python(
+    config: Config,
+    name: str,
+    needs: tuple[str, ...],
+    *module: str,
+    start: float = 30.0,
+    silence: float = WORKER_SILENCE_S,
+) -> ServiceSpec:
+    home = config.home
+    halt = (sys.executable, "-m", "sites.halt", config.redis_url, config.keys.prefix)
+    return ServiceSpec(
+        name=name,
+        command=(sys.executable, "-m", *module),
+        needs=needs,
+        env=_environment(config, name),
+        cwd=str(home.path),
+        log=str(home.log(name)),
+        probe=ProbeSpec("mark", str(home.mark(name)), every_s=2.0, threshold=1, max_age_s=silence),
+        # A worker ends warm on TERM (its shards end their slices), cold on QUIT.
+        stop=(("TERM", 8.0), ("QUIT", 2.0)) if name == "worker" else (("TERM", 8.0),),
+        start_timeout_s=start,
+        before_stop=halt if name == "worker" else (),
+    )
+
+
+def _environment(config: Config, name: str) -> dict[str, str]:
+    return {
+        "ORCH_HOME": str(config.home.path),
+        "ORCH_SERVICE": name,
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,58 @@
+"""What a supervisor leaves behind for the next one: an atomic file of who runs as what."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.files import read_json, write_json
+from orchestrator.supervise.ownership import Identity, identify
+from orchestrator.supervise.service import ServiceSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from orchestrator.supervise.keeper import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service's process as it was recorded, with the declaration that it was started from."""
+
+    spec: ServiceSpec
+    identity: Identity
+    launch: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """`data/run/state.json`."""
+
+    path: Path
+    _me: Identity = field(default_factory=lambda: identify(os.getpid()))
+
+    def write(self, keepers: Iterable[Keeper]) -> None:
+        """Record every process that is ours."""
+        services: dict[str, Any] = {}
+        for keeper in keepers:
+            if keeper.process is not None:
+                services[keeper.spec.name] = {
+                    "spec": keeper.spec.to_json(),
+                    "identity": asdict(keeper.process.identity),
+                    "launch": keeper.process.launch,
+                }
+        record = {"supervisor": asdict(self._me), "services": services}
+        write_json(self.path, record, durable=False)
+
+    def read(self) -> dict[str, Running]:
+        """The services that were recorded and still run."""
+        raw = read_json(self.path) or {}
+        found = {
+            name: Running(
+                ServiceSpec.from_json(row["spec"]), Identity(**row["identity"]), row["launch"]
+            )
+            for name, row in raw.get("services", {}).items()
+        }
+        return {name: running for name, running in found.items() if running.identity.alive}

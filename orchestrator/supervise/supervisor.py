@@ -1,0 +1,255 @@
+"""The supervisor: one loop over all services. In the foreground, detached and in a thread the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.clock import SYSTEM, Clock
+from orchestrator.core.errors import OrchError
+from orchestrator.core.events import EventLog
+from orchestrator.supervise.control import ControlServer
+from orchestrator.supervise.desk import Desk
+from orchestrator.supervise.farewell import Farewell
+from orchestrator.supervise.keeper import Keeper
+from orchestrator.supervise.lock import SupervisorLock
+from orchestrator.supervise.ownership import identify, launched
+from orchestrator.supervise.process import Process, end_now
+from orchestrator.supervise.rows import service_row
+from orchestrator.supervise.service import ServiceSpec, ServiceState
+from orchestrator.supervise.state import StateFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from orchestrator.core.home import Home
+
+#: A turn of the loop that took longer was a suspended machine or process, in seconds.
+STOOD_STILL_S = 3.0
+#: Where the kernel does not tell of a death (no pidfd), we look this often, in seconds.
+LOOK_EVERY_S = 0.2
+
+
+class Supervisor:
+    """Starts, watches and stops the services of one home.
+
+    `run` takes the home's lock, adopts what an earlier supervisor left, and returns when everything
+    has been stopped. Everything else reaches it over the control socket, or by `request_stop` from a
+    signal handler or another thread.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        specs: Iterable[ServiceSpec],
+        *,
+        only_stop: bool = False,
+        echo: Callable[[str], object] | None = None,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._home = home
+        self._clock = clock
+        self._only_stop = only_stop
+        self._events = EventLog(home.logs / "events.jsonl", clock, echo)
+        self._state = StateFile(home.run / "state.json")
+        self._selector = selectors.DefaultSelector()
+        self.keepers = {
+            spec.name: Keeper(spec, self._selector, clock, self._events) for spec in specs
+        }
+        self.failure: OrchError | None = None
+        self._since = clock.wall()
+        self._stop_requests = 0
+        self._wake_out, self._wake_in = socket.socketpair()
+        self._wake_out.setblocking(False)
+        self._wake_in.setblocking(False)
+        self._desk = Desk(self)
+        self._farewell: Farewell | None = None
+        self._partial: list[Farewell] = []
+        self._starting_up: frozenset[str] = frozenset()
+        self._was_up = False  #: a start has succeeded; from here on failures are lived with
+
+    # from outside
+
+    def request_stop(self) -> None:
+        """Stop in order; asked a second time, kill. Safe in signal handlers and other threads."""
+        self._stop_requests += 1
+        with contextlib.suppress(OSError):  # full or closed: the loop is awake or over
+            self._wake_in.send(b"\0")
+
+    @property
+    def wake_fd(self) -> int:
+        """For `signal.set_wakeup_fd`."""
+        return self._wake_in.fileno()
+
+    def run(self, wanted: Iterable[str] | None = None) -> None:
+        """Supervise until told to stop; `wanted` services (default: all) are started first.
+
+        Raises:
+            Busy: another supervisor of this home runs.
+            OrchError: a service did not become ready at start-up; all is stopped again.
+        """
+        with SupervisorLock(self._home.run / "lock"):
+            self._selector.register(self._wake_out, selectors.EVENT_READ, self._drain_wakes)
+            control = ControlServer(
+                self._home.socket("control.sock"), self._selector, self._desk.take
+            )
+            try:
+                self._adopt()
+                if self._only_stop:
+                    self.request_stop()
+                else:
+                    self.want(frozenset(self.keepers if wanted is None else wanted))
+                self._loop()
+            finally:
+                control.close()
+                self._state.write(self.keepers.values())
+                self._selector.close()
+                self._wake_in.close()
+                self._wake_out.close()
+        if self.failure is not None:
+            raise self.failure
+
+    def want(self, names: frozenset[str]) -> frozenset[str]:
+        """Start `names` and all they need; return them."""
+        todo, wanted = list(names), set[str]()
+        while todo:
+            name = todo.pop()
+            if name not in wanted:
+                wanted.add(name)
+                todo += self.keepers[name].spec.needs
+                self.keepers[name].want()
+        self._starting_up |= wanted
+        return frozenset(wanted)
+
+    def restart(self, names: frozenset[str]) -> frozenset[str]:
+        """Stop and start `names`, whoever needs them running on; return them."""
+        for name in names:
+            self.keepers[name].restart()
+        return names
+
+    def stop_some(self, names: frozenset[str]) -> frozenset[str]:
+        """Stop `names` and whoever needs them, in order; return them all."""
+        order = self._stop_order(names)
+        self._partial.append(Farewell(order, self._events, self._clock.monotonic()))
+        return frozenset(keeper.spec.name for keeper in order)
+
+    def status(self) -> dict[str, Any]:
+        """What `orch status --json` shows of supervisor and services."""
+        me = {"state": "running", "pid": os.getpid(), "since": round(self._since, 3)}
+        return {
+            "home": str(self._home.path),
+            "supervisor": me,
+            "services": [service_row(keeper, self._clock) for keeper in self.keepers.values()],
+        }
+
+    # the loop
+
+    def _loop(self) -> None:
+        expected = self._clock.monotonic()
+        while True:
+            now = self._clock.monotonic()
+            self._turn(now, stood_still=now > expected + STOOD_STILL_S)
+            if self._farewell is not None and self._farewell.over:
+                self._desk.answer()
+                return
+            patience = self._patience(self._clock.monotonic())
+            expected = self._clock.monotonic() + patience
+            for key, _ in self._selector.select(patience):
+                if key.data is not None:
+                    key.data()
+
+    def _turn(self, now: float, *, stood_still: bool) -> None:
+        if self._stop_requests and self._farewell is None:
+            self._begin_farewell(now)
+        for keeper in self.keepers.values():
+            if stood_still:
+                keeper.forgive(now)
+            keeper.tick(now, needs_ready=self._needs_ready(keeper))
+        if self._farewell is not None:
+            self._farewell.tick(now, kill=self._stop_requests > 1)
+        for partial in self._partial:
+            partial.tick(now, kill=False)
+        self._partial = [partial for partial in self._partial if not partial.over]
+        self._give_up_start()
+        self._save()
+        self._desk.answer()
+
+    def _patience(self, now: float) -> float:
+        due = [keeper.due(now) for keeper in self.keepers.values()]
+        due += [f.due(now) for f in (self._farewell, *self._partial) if f is not None]
+        if any(k.process is not None and k.process.pidfd < 0 for k in self.keepers.values()):
+            due.append(now + LOOK_EVERY_S)
+        return max(0.0, min(due) - now)
+
+    def _needs_ready(self, keeper: Keeper) -> bool:
+        return all(self.keepers[name].ready for name in keeper.spec.needs)
+
+    def _drain_wakes(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._wake_out.recv(4096)
+
+    def _save(self) -> None:
+        if not any(keeper.changed for keeper in self.keepers.values()):
+            return
+        for keeper in self.keepers.values():
+            keeper.changed = False
+        try:
+            self._state.write(self.keepers.values())
+        except OrchError as error:
+            self._events.write("supervisor.state_not_written", error=str(error))
+
+    # starting and stopping
+
+    def _adopt(self) -> None:
+        """Take over what an earlier supervisor left and still fits; end the rest of it."""
+        known = set()
+        for name, running in self._state.read().items():
+            known.add(running.launch)
+            keeper = self.keepers.get(name)
+            process = Process.adopt(running.identity, running.launch)
+            if process is None:
+                continue
+            fits = keeper is not None and running.spec.digest == keeper.spec.digest
+            if keeper is not None and (fits or self._only_stop):
+                keeper.adopt(process)
+                self._events.write("service.adopted", service=name, pid=process.pid)
+            else:
+                self._end(name, process)
+        for launch, pids in launched(self._home.path).items():
+            if launch not in known:
+                for pid in pids:
+                    self._end("orphan", Process.adopt(identify(pid), launch))
+
+    def _end(self, name: str, process: Process | None) -> None:
+        if process is None:
+            return
+        self._events.write("orphan.ended", service=name, pid=process.pid)
+        end_now(process, self._clock)
+
+    def _give_up_start(self) -> None:
+        """What fails while it is started up ends the start; later failures are lived with."""
+        starting = [self.keepers[name] for name in self._starting_up]
+        failed = [keeper.failure for keeper in starting if keeper.state is ServiceState.FAILED]
+        if all(keeper.ready for keeper in starting):
+            self._starting_up, self._was_up = frozenset(), True
+        elif failed and failed[0] is not None:
+            self._desk.answer()
+            if not self._was_up:
+                self.failure = failed[0]
+                self._stop_requests = max(self._stop_requests, 1)
+            self._starting_up = frozenset()
+
+    def _begin_farewell(self, now: float) -> None:
+        self._starting_up = frozenset()
+        self._farewell = Farewell(self._stop_order(frozenset(self.keepers)), self._events, now)
+
+    def _stop_order(self, names: frozenset[str]) -> list[Keeper]:
+        """`names` and whoever needs them, in the reverse order of starting."""
+        doomed = set(names)
+        for keeper in self.keepers.values():  # declared after what it needs
+            if doomed & set(keeper.spec.needs):
+                doomed.add(keeper.spec.name)
+        return [keeper for name, keeper in reversed(self.keepers.items()) if name in doomed]
