@@ -1,0 +1,110 @@
+"""Shard leases, over a real and a fake server."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.core.keys import Keys
+from orchestrator.core.redis import Redis
+from sites.move import JobRef
+from sites.record import Records
+from sites.shards import Beat, Shards, Word, beat_call
+from sites.state import JobState
+
+KEYS = Keys("t:")
+
+
+@pytest.fixture
+def shards(any_redis: Redis) -> Shards:
+    return Shards(any_redis, KEYS)
+
+
+@pytest.fixture
+def job(any_redis: Redis) -> JobRef:
+    return Records(any_redis, KEYS).create("books", "{}")[0]
+
+
+def reserve(shards: Shards, job: JobRef, *, per_job: int = 2, budget: int = 7) -> str | None:
+    return shards.reserve(job, [job], per_job=per_job, budget=budget)
+
+
+def begin(shards: Shards, job: JobRef) -> str:
+    reservation = reserve(shards, job)
+    assert reservation
+    holder = shards.begin(job, reservation)
+    assert holder
+    return holder
+
+
+def test_a_reservation_becomes_a_lease_once(shards: Shards, job: JobRef) -> None:
+    reservation = reserve(shards, job)
+    assert reservation
+
+    assert shards.begin(job, reservation)
+    assert shards.begin(job, reservation) is None
+    assert shards.live([job]) == [1]
+
+
+def test_a_job_has_no_more_shards_than_it_may(shards: Shards, job: JobRef) -> None:
+    assert reserve(shards, job)
+    assert reserve(shards, job)
+    assert reserve(shards, job) is None
+
+
+def test_all_jobs_together_keep_to_the_budget(
+    shards: Shards, job: JobRef, any_redis: Redis
+) -> None:
+    other = Records(any_redis, KEYS).create("quotes", "{}")[0]
+    both = [job, other]
+
+    assert shards.reserve(job, both, per_job=5, budget=2)
+    assert shards.reserve(other, both, per_job=5, budget=2)
+    assert shards.reserve(job, both, per_job=5, budget=2) is None
+    assert shards.live(both) == [1, 1]
+
+
+def test_a_place_that_is_given_back_is_free_at_once(shards: Shards, job: JobRef) -> None:
+    holder = begin(shards, job)
+
+    shards.end(job, holder)
+
+    assert shards.live([job]) == [0]
+
+
+def test_no_shard_begins_on_a_job_that_stops(shards: Shards, job: JobRef, any_redis: Redis) -> None:
+    reservation = reserve(shards, job)
+    assert reservation
+    Records(any_redis, KEYS).move(job, JobState.STOPPING)
+
+    assert shards.begin(job, reservation) is None
+    assert shards.live([job]) == [0]
+
+
+def test_a_beat_renews_and_learns(shards: Shards, job: JobRef, any_redis: Redis) -> None:
+    holder = begin(shards, job)
+    any_redis.set(KEYS.results_bytes(), 123)
+    any_redis.set(KEYS.yield_wanted(), 1)
+
+    beat = beat_call(KEYS, job, holder, Word(2.5, "waits for a proxy")).run(any_redis)
+
+    assert beat == Beat(held=True, state=JobState.PENDING, live=1, backlog=123, yield_wanted=True)
+    assert any_redis.hgetall(KEYS.job(job.site, job.id, "pace")) == {holder: "2.500"}
+    assert any_redis.get(KEYS.job(job.site, job.id, "health")) == "waits for a proxy"
+    assert 0 < any_redis.pttl(KEYS.job(job.site, job.id, "health")) <= 3000
+    assert any_redis.ttl(KEYS.job(job.site, job.id, "pace")) > 0
+
+
+def test_a_lease_that_ran_out_is_not_revived(shards: Shards, job: JobRef, any_redis: Redis) -> None:
+    holder = begin(shards, job)
+    any_redis.zadd(KEYS.job(job.site, job.id, "shards"), {holder: 1})
+
+    assert not beat_call(KEYS, job, holder, Word()).run(any_redis).held
+    assert shards.live([job]) == [0]
+
+
+def test_a_dead_shards_place_is_free_when_its_lease_ran_out(
+    shards: Shards, job: JobRef, any_redis: Redis
+) -> None:
+    any_redis.zadd(KEYS.job(job.site, job.id, "shards"), {"dead": 1, "dead too": 2})
+
+    assert reserve(shards, job, per_job=1)
