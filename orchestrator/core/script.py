@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -55,8 +56,17 @@ class Call(Generic[T]):
     async def run_async(self, client: AsyncRedis) -> T:
         """The same on an event loop."""
         words = (*self.keys, *self.args)
+        asked = _cancellations()
         try:
-            reply = await client.evalsha(self.script.sha, len(self.keys), *words)  # type: ignore[misc]
+            reply = await client.evalsha(self.script.sha, len(self.keys), *words)
         except NoScriptError:
-            reply = await client.eval(self.script.text, len(self.keys), *words)  # type: ignore[misc]
+            reply = await client.eval(self.script.text, len(self.keys), *words)
+        if _cancellations() > asked:
+            # Before Python 3.12, `asyncio.wait_for` (redis-py sends by it) may swallow one.
+            raise asyncio.CancelledError
         return self.parse(reply)
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from orchestrator.core.keys import Keys, QueueKeys
 from orchestrator.core.redis import Redis, connect_async
 from orchestrator.queue.model import NewJob, QueueState, Result, Stats
 from orchestrator.queue.redis import AsyncRedisQueue, RedisQueue
+from tests.support.blocking import Blocking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,19 +47,6 @@ class Store:
     def reason(self, job_id: str) -> Any:
         kept = self.client.hget(self.keys.error, job_id)
         return json.loads(str(kept)) if kept else None
-
-
-class Blocking:
-    """The async queue, called like the sync one: the same tests then prove both."""
-
-    def __init__(self, queue: AsyncRedisQueue, loop: asyncio.AbstractEventLoop) -> None:
-        self.queue = queue
-        self.loop = loop
-
-    def __getattr__(self, verb: str) -> Any:
-        method = getattr(self.queue, verb)
-        assert inspect.iscoroutinefunction(method)
-        return lambda *args, **options: self.loop.run_until_complete(method(*args, **options))
 
 
 @pytest.fixture(params=["real", "fake", "async"])
