@@ -8,10 +8,12 @@ import fakeredis
 import pytest
 
 from orchestrator.core.redis import Redis, connect
+from tests.support.orch import Orch, a_home
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +38,10 @@ def any_redis(request: pytest.FixtureRequest) -> Redis:
     if request.param == "real":
         return request.getfixturevalue("real_redis")
     return fakeredis.FakeRedis(decode_responses=True)
+
+
+@pytest.fixture
+def orch(tmp_path: Path) -> Iterator[Orch]:
+    """`orch` in an empty home with a small worker; whatever it started is ended afterwards."""
+    with a_home(tmp_path / "home") as made:
+        yield made

@@ -34,7 +34,8 @@ class Invocation:
     overrides: dict[str, str] = field(default_factory=dict)
 
 
-invocation: ContextVar[Invocation] = ContextVar("invocation", default=Invocation())
+_PLAIN = Invocation()
+invocation: ContextVar[Invocation] = ContextVar("invocation", default=_PLAIN)
 
 
 @contextmanager

@@ -31,6 +31,13 @@ def run() -> int:
     except typer.Exit as ended:
         return ended.exit_code
     except TyperException as error:
-        error.show()  # a wrong option or argument
-        return error.exit_code
+        return _usage(error)
     return code if isinstance(code, int) else 0
+
+
+def _usage(error: TyperException) -> int:
+    """A wrong option or argument: typer's own message, without its colours."""
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+    return int(getattr(error, "exit_code", 2))

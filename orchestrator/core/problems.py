@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
 
 def describe(

@@ -14,7 +14,7 @@ from orchestrator.demo.child import Child
 from orchestrator.demo.upstream import PLANS, Kind, Plan, Upstream, require_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -61,9 +61,16 @@ class World:
         folder: where the processes write their output; it becomes their `$HOME`.
         pages: the folder that the web site serves.
         check: called while we wait; raises to break off.
+        mark: variables for the environment of every process, by which it can be known.
     """
 
-    def __init__(self, folder: Path, pages: Path, check: Callable[[], None] = nothing) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pages: Path,
+        check: Callable[[], None] = nothing,
+        mark: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.access_log = folder / "access.log"
         self.site_port = 0
@@ -71,6 +78,7 @@ class World:
         self.upstreams: tuple[Upstream, ...] = ()
         self._pages = pages
         self._check = check
+        self._mark = dict(mark or {})
         self._children: list[Child] = []
         self._stack = contextlib.ExitStack()
 
@@ -165,4 +173,4 @@ class World:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-        return {"HOME": str(self.folder), "LC_ALL": "C.UTF-8", **kept}
+        return {"HOME": str(self.folder), "LC_ALL": "C.UTF-8", **kept, **self._mark}

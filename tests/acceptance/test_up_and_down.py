@@ -1,0 +1,164 @@
+"""`orch up`, `down`, `status`: the services as a user sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import stat
+import time
+
+from orchestrator.core.redis import connect
+from tests.support.orch import Orch, alive, eventually
+
+SERVICES = ["redis", "results", "worker", "beat"]
+
+
+def test_up_makes_every_service_ready_and_down_leaves_nothing(orch: Orch) -> None:
+    orch.up()
+
+    status = orch.status()
+    assert [row["name"] for row in status["services"]] == SERVICES
+    assert {row["state"] for row in status["services"]} == {"ready"}
+    pids = orch.processes()
+    assert orch("down").returncode == 0
+    assert not [pid for pid in pids if alive(pid)]
+    assert not orch.processes()
+
+
+def test_status_of_nothing_says_so_with_exit_code_3(orch: Orch) -> None:
+    done = orch("status")
+
+    assert done.returncode == 3
+    assert "orch up" in done.stderr
+    assert orch.status()["supervisor"]["state"] == "stopped"
+
+
+def test_down_of_nothing_is_no_error(orch: Orch) -> None:
+    done = orch("down")
+
+    assert done.returncode == 0
+    assert "nothing" in done.stdout
+
+
+def test_a_second_up_changes_nothing(orch: Orch) -> None:
+    orch.up()
+    before = {row["name"]: row["pid"] for row in orch.status()["services"]}
+
+    assert orch("up").returncode == 0
+    assert orch("up", "-d").returncode == 0
+
+    assert {row["name"]: row["pid"] for row in orch.status()["services"]} == before
+
+
+def test_ten_ups_at_once_give_one_of_everything(orch: Orch) -> None:
+    ups = [orch.popen("up", "-d") for _ in range(10)]
+    outputs = [up.communicate(timeout=90)[0] for up in ups]
+
+    assert [up.returncode for up in ups] == [0] * 10, outputs
+    started = [event["service"] for event in orch.events() if event["event"] == "service.started"]
+    assert sorted(started) == sorted(SERVICES)
+
+
+def test_the_socket_and_its_folder_are_private_and_there_is_no_port(orch: Orch) -> None:
+    orch.up("redis")
+
+    run = orch.home / "data/run"
+    assert stat.S_IMODE(run.stat().st_mode) == 0o700
+    assert (run / "redis.sock").is_socket()
+    client = connect(f"unix://{run / 'redis.sock'}")
+    told = client.config_get("port", "appendonly", "appendfsync", "maxmemory-policy")
+    assert told == {
+        "port": "0",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+    }
+
+
+def test_up_of_one_service_starts_only_what_it_needs(orch: Orch) -> None:
+    orch.up("redis")
+
+    states = {row["name"]: row["state"] for row in orch.status()["services"]}
+    assert states == {"redis": "ready", "results": "stopped", "worker": "stopped", "beat": "stopped"}
+
+
+def test_ctrl_c_in_the_foreground_stops_in_order_and_exits_with_130(orch: Orch) -> None:
+    up = orch.popen("up", start_new_session=True)
+    eventually(lambda: orch.status()["services"] and orch.service("beat")["state"] == "ready")
+    pids = orch.processes()
+
+    os.killpg(up.pid, signal.SIGINT)
+
+    output = up.communicate(timeout=20)[0]
+    assert up.returncode == 130, output
+    ended = [event["service"] for event in orch.events() if event["event"] == "service.ended"]
+    assert ended == ["beat", "worker", "results", "redis"]
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def test_a_second_ctrl_c_ends_all_at_once(orch: Orch) -> None:
+    up = orch.popen("up", start_new_session=True)
+    eventually(lambda: orch.status()["services"] and orch.service("beat")["state"] == "ready")
+    worker, pids = orch.pid("worker"), orch.processes()
+    os.kill(worker, signal.SIGSTOP)  # so that the ordered stop has to wait
+
+    os.killpg(up.pid, signal.SIGINT)
+    eventually(lambda: any(event["event"] == "farewell.began" for event in orch.events()))
+    began = time.monotonic()
+    os.killpg(up.pid, signal.SIGINT)
+    up.communicate(timeout=20)
+
+    assert time.monotonic() - began < 1.0
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def test_term_in_the_foreground_exits_with_143(orch: Orch) -> None:
+    up = orch.popen("up", "redis", start_new_session=True)
+    eventually(lambda: orch.service("redis")["state"] == "ready")
+
+    up.terminate()
+
+    up.communicate(timeout=20)
+    assert up.returncode == 143
+    assert not orch.processes()
+
+
+def test_on_a_terminal_up_shows_a_live_table(orch: Orch) -> None:
+    master, slave = pty.openpty()
+    up = orch.popen("up", "redis", stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    seen = b""
+
+    def shows_the_table() -> bool:
+        nonlocal seen
+        with contextlib.suppress(OSError):  # EIO: nobody holds the other end any more
+            if select.select([master], [], [], 0)[0]:
+                seen += os.read(master, 65_536)
+        return b"redis" in seen and b"ready" in seen
+
+    eventually(shows_the_table)
+    os.killpg(up.pid, signal.SIGINT)
+    eventually(lambda: shows_the_table() and up.poll() is not None)
+    os.close(master)
+    assert up.returncode == 130
+
+
+def test_help_and_status_are_quick_and_import_neither_redis_nor_celery(orch: Orch) -> None:
+    for words in (["--help"], ["status"], ["status", "--json"]):
+        orch.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+        done = orch(*words)
+        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert not {"redis", "celery", "kombu", "aiohttp"} & imported, words
+
+
+def test_the_home_may_have_a_path_too_long_for_a_socket(orch: Orch) -> None:
+    deep = Orch(orch.home / ("x" * 60) / ("y" * 60))
+    try:
+        deep.up("redis")
+        assert deep.service("redis")["state"] == "ready"
+    finally:
+        deep.close()
+

@@ -1,0 +1,118 @@
+"""`orch` as a child process in a home of the test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from orchestrator.supervise.ownership import launched
+
+#: One worker child is enough for most tests, and quick.
+SMALL = '[worker]\nconcurrency = 2\n'
+
+COMMAND = [sys.executable, "-m", "orchestrator"]
+
+
+class Orch:
+    """A home and the commands typed in it."""
+
+    def __init__(self, home: Path, toml: str = SMALL) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "orch.toml").write_text(toml)
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("ORCH_")
+        }
+        self.environment["PYTHONSAFEPATH"] = "1"
+
+    def __call__(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def popen(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options
+        return subprocess.Popen([*COMMAND, *words], cwd=self.home, env=self.environment, **options)
+
+    def up(self, *words: str) -> None:
+        done = self("up", "-d", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def json(self, *words: str) -> Any:
+        done = self(*words)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(f"{words}: {done.stdout!r} {done.stderr!r}") from None
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.json("status", "--json")
+        return found
+
+    def service(self, name: str) -> dict[str, Any]:
+        rows = {row["name"]: row for row in self.status()["services"]}
+        return rows.get(name, {"state": "stopped", "pid": None})
+
+    def pid(self, name: str) -> int:
+        pid = self.service(name)["pid"]
+        assert isinstance(pid, int), f"{name} does not run"
+        return pid
+
+    def processes(self) -> list[int]:
+        """Every live process that was launched for this home."""
+        return [pid for pids in launched(self.home.resolve()).values() for pid in pids]
+
+    def events(self) -> list[dict[str, Any]]:
+        file = self.home / "data/logs/events.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def close(self) -> None:
+        """End whatever is left, by pid."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self("down", timeout=40)
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def eventually(condition: Callable[[], Any], timeout: float = 20, what: str = "") -> Any:
+    """Wait for a state, not for a time; return what the condition returned."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what or condition}")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def a_home(folder: Path, toml: str = SMALL) -> Iterator[Orch]:
+    orch = Orch(folder, toml)
+    try:
+        yield orch
+    finally:
+        orch.close()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
