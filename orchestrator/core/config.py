@@ -31,7 +31,7 @@ Scheme = Literal["http", "https", "socks4", "socks5"]
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
 
 #: Variables that say where and what a process is; they are no configuration.
-RESERVED = frozenset({"ORCH_HOME", "ORCH_SERVICE", "ORCH_LAUNCH"})
+RESERVED = frozenset({"ORCH_HOME", "ORCH_SERVICE", "ORCH_LAUNCH", "ORCH_REDIS", "ORCH_PREFIX"})
 
 
 class Section(BaseModel):

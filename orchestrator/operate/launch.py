@@ -17,21 +17,22 @@ from orchestrator.core.errors import (
     DeadlinePassed,
     NotRunning,
     OrchError,
-    ServiceFailed,
 )
-from orchestrator.core.files import tail
 from orchestrator.supervise import specs
-from orchestrator.supervise.control import ask, checked
+from orchestrator.supervise.control import ask, checked, error_of
 from orchestrator.supervise.state import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from orchestrator.core.home import Home
 
 DAEMON = (sys.executable, "-m", "orchestrator.supervise")
 #: All services together have this long to become ready, in seconds.
 UP_S = 120.0
+#: How often we look whether a detached supervisor answers, in seconds.
+LOOK_EVERY_S = 0.01
 
 
 def bring_up(
@@ -57,9 +58,7 @@ def bring_up(
     order = _order(home, overrides, services, detach=detach)
     if not detach:
         _become(order)
-    _detach(home, order)
-    deadline = Deadline.after(UP_S)
-    answer = _when_ready(home, services, deadline)
+    answer = _when_ready(home, order, Deadline.after(UP_S))
     ready = ", ".join(row["name"] for row in answer["services"] if row["state"] == "ready")
     say(f"ready: {ready} (supervisor pid {answer['supervisor']['pid']})")
     return 0
@@ -119,26 +118,41 @@ def _become(order: dict[str, Any]) -> None:
     os.execv(DAEMON[0], DAEMON)  # noqa: S606  (no shell is wanted)
 
 
-def _detach(home: Home, order: dict[str, Any]) -> None:
-    with home.log("supervisor").open("ab") as log:
-        daemon = subprocess.Popen(
-            DAEMON,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            cwd=home.path,
-            start_new_session=True,
+def _detach(home: Home, order: dict[str, Any]) -> subprocess.Popen[bytes]:
+    with home.log("supervisor").open("ab") as log, tempfile.TemporaryFile() as words:
+        words.write(json.dumps(order).encode())
+        words.seek(0)
+        return subprocess.Popen(
+            DAEMON, stdin=words, stdout=log, stderr=log, cwd=home.path, start_new_session=True
         )
-    if daemon.stdin is not None:
-        with daemon.stdin as pipe:
-            pipe.write(json.dumps(order).encode())
 
 
-def _when_ready(home: Home, services: list[str] | None, deadline: Deadline) -> dict[str, Any]:
-    if not wait_until(lambda: _is_up(home), Deadline.after(deadline.cap(10.0)), every=0.01):
-        lines = tail(home.log("supervisor"))
-        raise ServiceFailed("supervisor", "did not come up within 10 s", lines)
-    return request(home, "wait", services, deadline)
+def _when_ready(home: Home, order: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """Detach a supervisor and wait until it, or one that was quicker, has the services ready."""
+    said_before = _size(home.log("supervisor"))
+    daemon = _detach(home, order)
+    while True:
+        try:
+            return request(home, "wait", order["wanted"], deadline)
+        except NotRunning:
+            deadline.require("the services are not ready yet")
+        if daemon.poll() == Busy.exit_code:
+            daemon = _detach(home, order)  # the quicker one may have failed in the meantime
+        elif daemon.returncode is not None:
+            raise _last_words(home.log("supervisor"), said_before, daemon.returncode)
+        deadline.clock.sleep(LOOK_EVERY_S)
+
+
+def _last_words(log: Path, start: int, code: int) -> OrchError:
+    """What a supervisor that ended at once had to say."""
+    with log.open("rb") as file:
+        file.seek(start)
+        text = file.read(65_536).decode("utf-8", "replace").strip().removeprefix("orch: ")
+    return error_of(code, text or f"the supervisor ended with {code}; see {log}")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _second(home: Home, services: list[str] | None, say: Callable[[str], None]) -> int:

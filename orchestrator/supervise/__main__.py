@@ -14,14 +14,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.errors import OrchError, ServiceFailed
+from orchestrator.core.clock import Deadline
+from orchestrator.core.errors import Busy, NotRunning, OrchError, ServiceFailed
 from orchestrator.core.home import Home
+from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.service import ServiceSpec
 from orchestrator.supervise.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from types import FrameType
 
+UP_S = 120.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,6 +44,9 @@ def main() -> int:
     table = _show_table(home) if shown else None
     try:
         supervisor.run(order.get("wanted"))
+    except Busy as error:
+        _wait(table)
+        return _second(home) if order.get("foreground") else error.exit_code
     except OrchError as error:
         _wait(table)
         explain(error)
@@ -49,6 +55,24 @@ def main() -> int:
     if any(keeper.ever_failed for keeper in supervisor.keepers.values()):
         return 1
     return 128 + received[0] if received else 0
+
+
+def _second(home: Home) -> int:
+    """Somebody was quicker: wait until its services are ready, and leave them to it."""
+    deadline = Deadline.after(UP_S)
+    while True:
+        try:
+            answer = checked(ask(home.socket("control.sock"), {"do": "wait"}, deadline))
+        except NotRunning:  # it holds the lock, and will listen in a moment
+            if deadline.passed:
+                return NotRunning.exit_code
+            deadline.clock.sleep(0.01)
+        except OrchError as error:
+            explain(error)
+            return error.exit_code
+        else:
+            _say(f"already running (supervisor pid {answer['supervisor']['pid']})")
+            return 0
 
 
 def _say(line: str) -> None:

@@ -12,6 +12,7 @@ from orchestrator.core.errors import (
     ConfigError,
     DeadlinePassed,
     NotRunning,
+    OrchError,
     ServiceFailed,
     Unavailable,
 )
@@ -140,10 +141,16 @@ def checked(answer: dict[str, Any]) -> dict[str, Any]:
     """
     if answer["ok"]:
         return answer
-    text, hint, code = answer["error"], answer["hint"], answer["exit"]
+    error = error_of(answer["exit"], answer["error"], tuple(answer["log_tail"]))
+    error.hint = answer["hint"]
+    raise error
+
+
+def error_of(code: int, text: str, log_tail: tuple[str, ...] = ()) -> OrchError:
+    """The error that another process of ours ended with, from its exit code and its words."""
     if code == ConfigError.exit_code:
-        raise ConfigError((text,), hint=hint)
+        return ConfigError((text,))
     if code == Unavailable.exit_code:
-        raise Unavailable(text, hint=hint)
+        return Unavailable(text)
     service, _, reason = text.partition(": ")
-    raise ServiceFailed(service, reason, tuple(answer["log_tail"]))
+    return ServiceFailed(service, reason, log_tail)

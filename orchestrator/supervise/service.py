@@ -78,6 +78,8 @@ class ServiceSpec:
     adopt_stranger: bool = False
     #: A command to run, bounded, before this service is stopped with the whole.
     before_stop: tuple[str, ...] = ()
+    #: Names the settings that the service reads by itself when it starts.
+    settings: str = ""
 
     @property
     def managed(self) -> bool:
@@ -87,7 +89,7 @@ class ServiceSpec:
     @property
     def digest(self) -> str:
         """Changes when anything does that a running instance would have to be restarted for."""
-        facts = json.dumps([self.command, sorted(self.env.items()), self.cwd])
+        facts = json.dumps([self.command, sorted(self.env.items()), self.cwd, self.settings])
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from orchestrator.core.files import private_folder, write_atomically
 from orchestrator.supervise import redis_binary
 from orchestrator.supervise.service import ProbeSpec, ServiceSpec
 
@@ -58,11 +61,23 @@ def _redis_command(config: Config) -> tuple[str, ...]:
         address = ["--port", str(parts.port or 6379), "--bind", parts.hostname or "127.0.0.1"]
     return (
         binary.path,
+        *_password(config),
         *address,
         *("--dir", str(home.redis_data), "--daemonize", "no", "--protected-mode", "yes"),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
         *("--maxmemory-policy", "noeviction", "--loglevel", "notice"),
     )
+
+
+def _password(config: Config) -> list[str]:
+    """The URL's password goes by a private file: command lines are for everybody to read."""
+    password = urlsplit(config.redis_url).password
+    if not password:
+        return []
+    quoted = json.dumps(unquote(password))
+    file = private_folder(config.home.redis_data) / "password.conf"
+    write_atomically(file, f"requirepass {quoted}\n")
+    return [str(file)]
 
 
 def _python(
@@ -74,12 +89,14 @@ def _python(
     silence: float = WORKER_SILENCE_S,
 ) -> ServiceSpec:
     home = config.home
-    halt = (sys.executable, "-m", "sites.halt", config.redis_url, config.keys.prefix)
+    halt = (sys.executable, "-m", "sites.halt")
     return ServiceSpec(
         name=name,
         command=(sys.executable, "-m", *module),
         needs=needs,
-        env=_environment(config, name),
+        # The URL may hold a password: the environment of a process is its owner's only.
+        env=_environment(config, name)
+        | {"ORCH_REDIS": config.redis_url, "ORCH_PREFIX": config.keys.prefix},
         cwd=str(home.path),
         log=str(home.log(name)),
         probe=ProbeSpec("mark", str(home.mark(name)), every_s=2.0, threshold=1, max_age_s=silence),
@@ -87,6 +104,7 @@ def _python(
         stop=(("TERM", 8.0), ("QUIT", 2.0)) if name == "worker" else (("TERM", 8.0),),
         start_timeout_s=start,
         before_stop=halt if name == "worker" else (),
+        settings=hashlib.sha256(config.settings.model_dump_json().encode()).hexdigest()[:16],
     )
 
 

@@ -82,7 +82,12 @@ def test_up_of_one_service_starts_only_what_it_needs(orch: Orch) -> None:
     orch.up("redis")
 
     states = {row["name"]: row["state"] for row in orch.status()["services"]}
-    assert states == {"redis": "ready", "results": "stopped", "worker": "stopped", "beat": "stopped"}
+    assert states == {
+        "redis": "ready",
+        "results": "stopped",
+        "worker": "stopped",
+        "beat": "stopped",
+    }
 
 
 def test_ctrl_c_in_the_foreground_stops_in_order_and_exits_with_130(orch: Orch) -> None:
@@ -161,4 +166,3 @@ def test_the_home_may_have_a_path_too_long_for_a_socket(orch: Orch) -> None:
         assert deep.service("redis")["state"] == "ready"
     finally:
         deep.close()
-

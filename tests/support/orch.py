@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.supervise.ownership import launched
 
 #: One worker child is enough for most tests, and quick.
-SMALL = '[worker]\nconcurrency = 2\n'
+SMALL = "[worker]\nconcurrency = 2\n"
 
 COMMAND = [sys.executable, "-m", "orchestrator"]
 
