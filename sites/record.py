@@ -87,9 +87,12 @@ class Records:
         """Return the jobs that wait to be drained and retired."""
         return self._members(self._keys.ended_jobs())
 
-    def note(self, ref: JobRef, **facts: str) -> None:
+    def note(self, ref: JobRef, facts: Mapping[str, str]) -> None:
         """Keep facts that are no states."""
-        self._redis.hset(self._keys.job(ref.site, ref.id, "record"), mapping={**facts})
+        self._redis.hset(
+            self._keys.job(ref.site, ref.id, "record"),
+            items=[word for pair in facts.items() for word in pair],
+        )
 
     def move(self, ref: JobRef, to: JobState, *, reason: str = "", idle: bool = False) -> bool:
         """Move the job to `to` if that is legal; with `idle`, only when no shard works on it.

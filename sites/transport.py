@@ -1,0 +1,191 @@
+"""How a page is asked for: one request, direct or through a proxy, with a bound on everything."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp_socks import ProxyConnectionError as SocksConnectionError
+from aiohttp_socks import ProxyConnector, ProxyType
+from aiohttp_socks import ProxyError as SocksError
+from aiohttp_socks import ProxyTimeoutError as SocksTimeout
+from yarl import URL
+
+from orchestrator.core.clock import SYSTEM, Clock
+from sites import body
+from sites.address import ForbiddenAddress, GuardedResolver, forbidden
+from sites.fetch import Answer, Failed, Kind, Page, judge_status
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from proxies.model import Proxy
+    from sites.definition import Definition
+
+#: Sessions of tunnelling proxies that are kept open; the one unused for longest goes first.
+MOST_TUNNELS = 64
+
+_TUNNELS = {
+    "https": ProxyType.HTTP,
+    "socks4": ProxyType.SOCKS4,
+    "socks5": ProxyType.SOCKS5,
+}
+_TEXT = ("text/", "application/xhtml", "application/xml", "application/json")
+
+
+class Transport:
+    """The connections of one shard to one site; an asynchronous context manager."""
+
+    def __init__(self, definition: Definition, clock: Clock = SYSTEM) -> None:
+        self._definition = definition
+        self._clock = clock
+        self._timeout = definition.limits.timeout
+        self._most_bytes = int(definition.limits.body_mb * 1_000_000)
+        self._direct = self._session(
+            aiohttp.TCPConnector(
+                limit=0, resolver=None if definition.allow_private else GuardedResolver()
+            )
+        )
+        # A name of a proxy may well lead inside, so its lookup is not guarded.
+        self._forwarded = self._session(aiohttp.TCPConnector(limit=0))
+        self._tunnels: OrderedDict[str, aiohttp.ClientSession] = OrderedDict()
+
+    async def get(self, url: str, proxy: Proxy | None) -> Answer:
+        """Ask for the canonical `url`; no redirect is followed, no failure is raised."""
+        why = None if self._definition.allow_private else forbidden(urlsplit(url).hostname or "")
+        if why:
+            return Failed(Kind.FORBIDDEN, why)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._get(url, proxy)
+        except TimeoutError:
+            detail = f"no whole answer within {self._timeout:g} s"
+            return _blame(Failed(Kind.TIMEOUT, detail), proxy)
+        except (aiohttp.ClientError, OSError, SocksError, SocksConnectionError) as error:
+            return _blame(classify(error), proxy)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for session in (self._direct, self._forwarded, *self._tunnels.values()):
+            await session.close()
+
+    async def _get(self, url: str, proxy: Proxy | None) -> Answer:
+        session, through = await self._way(proxy)
+        target = URL(url, encoded=True)
+        async with session.get(target, proxy=through, allow_redirects=False) as response:
+            verdict = judge_status(
+                response.status,
+                response.headers,
+                now=self._clock.wall(),
+                proxied=through is not None,
+            )
+            return verdict or await self._page(response)
+
+    async def _page(self, response: aiohttp.ClientResponse) -> Answer:
+        kind = response.headers.get("Content-Type", "text/html").lower()
+        if not kind.strip().startswith(_TEXT):
+            return Failed(Kind.NOT_TEXT, kind[:80], status=response.status)
+        if (response.content_length or 0) > self._most_bytes:
+            return Failed(Kind.TOO_BIG, f"{response.content_length} bytes", status=response.status)
+        encoding = response.headers.get("Content-Encoding", "")
+        try:
+            raw = await body.read(response.content.iter_any(), encoding, self._most_bytes)
+        except body.TooBig as error:
+            return Failed(Kind.TOO_BIG, str(error), status=response.status)
+        except body.Unreadable as error:
+            return Failed(Kind.PARSE, str(error), status=response.status)
+        return Page(response.status, body.text_of(raw, response.charset), len(raw))
+
+    async def _way(self, proxy: Proxy | None) -> tuple[aiohttp.ClientSession, URL | None]:
+        """Return the session to use and the forward proxy to name in the request."""
+        if proxy is None:
+            return self._direct, None
+        if proxy.scheme == "http":
+            return self._forwarded, URL(proxy.url, encoded=True)
+        if proxy.url not in self._tunnels:
+            self._tunnels[proxy.url] = self._session(_tunnel(proxy))
+            while len(self._tunnels) > MOST_TUNNELS:
+                _, oldest = self._tunnels.popitem(last=False)
+                await oldest.close()
+        self._tunnels.move_to_end(proxy.url)
+        return self._tunnels[proxy.url], None
+
+    def _session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+        headers = {
+            "User-Agent": self._definition.agent,
+            "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
+            "Accept-Encoding": body.ACCEPTED_ENCODINGS,
+        }
+        return aiohttp.ClientSession(
+            connector=connector,
+            headers=headers,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeout),
+        )
+
+
+def classify(error: Exception) -> Failed:
+    """Translate what the libraries raise into a class of failure.
+
+    Messages never carry a URL of a proxy: it may hold a password.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ForbiddenAddress):
+            return Failed(Kind.FORBIDDEN, str(cause))
+        cause = cause.__cause__ or cause.__context__
+    for kinds, kind, detail in _CLASSES:
+        if isinstance(error, kinds):
+            return Failed(kind, detail or _words(error))
+    return Failed(Kind.CONNECT, _words(error))
+
+
+_CLASSES: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (
+    ((aiohttp.ClientHttpProxyError,), Kind.PROXY, "refused to connect us"),
+    ((aiohttp.ClientProxyConnectionError, SocksConnectionError), Kind.PROXY, "cannot be reached"),
+    ((SocksTimeout,), Kind.PROXY, "did not answer"),
+    ((SocksError,), Kind.PROXY, "refused to connect us"),
+    ((aiohttp.ClientConnectorDNSError,), Kind.DNS, "the name is not known"),
+    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), Kind.TLS, ""),
+    ((aiohttp.ServerTimeoutError, TimeoutError), Kind.TIMEOUT, "no connection in time"),
+    ((aiohttp.ServerDisconnectedError,), Kind.CONNECT, "closed without an answer"),
+    ((aiohttp.ClientPayloadError,), Kind.PROTOCOL, "the body is shorter than announced"),
+    ((aiohttp.ClientResponseError,), Kind.PROTOCOL, "the answer is no HTTP"),
+)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or type(error.os_error).__name__
+    text = error.strerror if isinstance(error, OSError) else None
+    return text or type(error).__name__
+
+
+def _blame(failed: Failed, proxy: Proxy | None) -> Failed:
+    """Without an answer nobody knows whether site or proxy failed: the proxy is changed, then."""
+    if proxy is None or failed.kind in (Kind.PROXY, Kind.FORBIDDEN):
+        return failed
+    return Failed(Kind.PROXY, f"{failed.kind}: {failed.detail}")
+
+
+def _tunnel(proxy: Proxy) -> ProxyConnector:
+    return ProxyConnector(
+        proxy.host,
+        proxy.port,
+        _TUNNELS[proxy.scheme],
+        username=proxy.username or None,
+        password=proxy.password or None,
+        rdns=True,
+        limit=0,
+    )

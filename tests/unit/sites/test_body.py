@@ -1,0 +1,86 @@
+"""Bodies: bounded, unpacked, decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sites.body import TooBig, Unreadable, read, text_of
+
+
+def read_all(raw: bytes, encoding: str = "", limit: int = 10_000, piece: int = 7) -> bytes:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(raw), piece):
+            yield raw[start : start + piece]
+
+    return asyncio.run(read(chunks(), encoding, limit))
+
+
+def raw_deflate(data: bytes) -> bytes:
+    engine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return engine.compress(data) + engine.flush()
+
+
+@given(st.binary(max_size=2000), st.integers(1, 500))
+def test_what_was_packed_comes_out(data: bytes, piece: int) -> None:
+    assert read_all(data, piece=piece) == data
+    assert read_all(gzip.compress(data), "gzip", piece=piece) == data
+    assert read_all(zlib.compress(data), "deflate", piece=piece) == data
+    assert read_all(gzip.compress(data) + gzip.compress(b"x"), "gzip", piece=5000) == data + b"x"
+
+
+def test_raw_deflate_is_understood_as_browsers_do() -> None:
+    assert read_all(raw_deflate(b"hello" * 50), "deflate") == b"hello" * 50
+
+
+def test_a_body_over_the_limit_is_not_kept() -> None:
+    with pytest.raises(TooBig):
+        read_all(b"x" * 101, limit=100)
+    assert len(read_all(b"x" * 100, limit=100)) == 100
+
+
+def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+
+    with pytest.raises(TooBig):
+        read_all(bomb, "gzip", limit=60_000, piece=len(bomb))
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding"),
+    [
+        (gzip.compress(b"hello" * 100)[:-9], "gzip"),
+        (b"no gzip at all", "gzip"),
+        (gzip.compress(b"hello" * 100)[:20] + b"\xff" * 40, "gzip"),
+        (b"hello", "br"),
+    ],
+)
+def test_what_is_not_packed_as_announced_is_unreadable(raw: bytes, encoding: str) -> None:
+    with pytest.raises(Unreadable):
+        read_all(raw, encoding)
+
+
+@pytest.mark.parametrize(
+    ("raw", "declared", "text"),
+    [
+        ("é".encode(), None, "é"),
+        ("é".encode(), "utf-8", "é"),
+        (b"\xe9", "iso-8859-1", "é"),
+        (b"\x80", "latin1", "€"),
+        (b"\xef\xbb\xbf" + "é".encode(), "iso-8859-1", "é"),
+        ("é".encode("utf-16"), None, "é"),
+        (b'<meta charset="windows-1251">\xe9', None, '<meta charset="windows-1251">й'),
+        (b"\xe9", None, "�"),
+        (b"ok", "no-such-charset", "ok"),
+    ],
+)
+def test_text_is_decoded_by_mark_header_declaration_or_utf8(
+    raw: bytes, declared: str | None, text: str
+) -> None:
+    assert text_of(raw, declared) == text
