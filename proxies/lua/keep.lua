@@ -1,0 +1,13 @@
+-- keep(current, status, total, checked, yield; job, lease_ms, yield_ms) -> 1 while the refresh runs
+--   current    its lease, renewed by whoever waits for it
+--   checked    hash index -> …, of the chunks that have a slot
+--   yield      there while others still wait for one
+local job, lease, yield = unpack(ARGV)
+if not open(redis.call('GET', KEYS[2])) then
+  return 0
+end
+renew(KEYS[1], job, lease)
+if redis.call('HLEN', KEYS[4]) < tonumber(redis.call('GET', KEYS[3]) or 0) then
+  redis.call('SET', KEYS[5], job, 'PX', yield)
+end
+return 1
