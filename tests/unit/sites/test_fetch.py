@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from orchestrator.gate.model import Outcome
 from sites.fetch import RULES, Failed, Kind, Moved, judge_status, retry_after
+from sites.transport import classify
 
 NOW = 1_700_000_000.0
 
@@ -86,3 +91,10 @@ def test_retry_after_is_seconds_or_a_date_by_the_sites_clock(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert retry_after(headers, NOW) == seconds
+
+
+def test_a_name_that_is_not_known_is_told() -> None:
+    key = ConnectionKey("nowhere.example", 80, False, True, None, None, None)
+    error = aiohttp.ClientConnectorDNSError(key, OSError(socket.EAI_NONAME, "not known"))
+
+    assert classify(error) == Failed(Kind.DNS, "the name is not known")

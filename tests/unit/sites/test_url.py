@@ -42,6 +42,7 @@ SAME = [
     ("file:/usr/lib/python3/queue.py", None),
     ("mailto:me@example.com", None),
     ("http://[::1", None),
+    (f"http://{'a' * 64}.example/", None),
     ("", None),
 ]
 
