@@ -29,11 +29,16 @@ _DONE = b"done"
 
 
 class Janitor:
-    """A process that waits for our end, for as long as this context lasts."""
+    """A process that cleans up behind us, unless it is dismissed before this context ends."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        self._word = b""
         self._process: subprocess.Popen[bytes] | None = None
+
+    def dismiss(self) -> None:
+        """Tell it that all is done and what is still there is meant to be."""
+        self._word = _DONE
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -53,7 +58,7 @@ class Janitor:
     ) -> None:
         if self._process is not None:
             with contextlib.suppress(BrokenPipeError):
-                self._process.communicate(_DONE)
+                self._process.communicate(self._word)
 
 
 def leave_nothing(home: Path) -> list[int]:

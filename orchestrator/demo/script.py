@@ -60,18 +60,21 @@ def play(show: Callable[[Scene], None], *, keep: bool = True) -> int:
     require_packages()
     require_addresses()
     home = Path(tempfile.mkdtemp(prefix="orch-demo-")).resolve()
-    with Interrupts() as interrupts, Janitor(home):
+    with Interrupts() as interrupts, Janitor(home) as janitor:
         try:
-            return Demo(home, show, interrupts.check, keep=keep).play()
+            code = Demo(home, show, interrupts.check, keep=keep).play()
         except Interrupted as interrupted:
+            code = interrupted.exit_code
             show(Line(f"{interrupted}: ending what was started"))
             leave_nothing(home)
             shutil.rmtree(home, ignore_errors=True)
-            return interrupted.exit_code
         except BaseException:
             leave_nothing(home)
             show(Line(f"what was written is still there: {home}"))
+            janitor.dismiss()
             raise
+        janitor.dismiss()
+    return code
 
 
 class Demo:
