@@ -133,6 +133,12 @@ def test_retry_after_keeps_everybody_out_in_full(setup: Setup) -> None:
     assert refused == Refused(Reason.RATE, pytest.approx(120, abs=0.9))
 
 
+def test_retry_after_is_longer_than_any_burst(setup: Setup) -> None:
+    gate = setup.gate(replace(SLOW, burst=5))
+    gate.leave(gate.try_enter(HOST), Outcome.NEUTRAL, retry_after=20)
+    assert gate.try_enter(HOST) == Refused(Reason.RATE, pytest.approx(20, abs=0.9))
+
+
 def test_sites_do_not_share_a_gate(setup: Setup) -> None:
     setup.gate(SLOW).try_enter(HOST)
     assert setup.gate(SLOW, "quotes").try_enter(HOST).wait_s == 0
@@ -158,6 +164,7 @@ def test_the_slot_of_a_dead_holder_comes_back_by_itself(setup: Setup) -> None:
     assert isinstance(gate.try_enter(HOST, 1), Refused)
     setup.let_lease_run_out(dead)
     next_one = gate.try_enter(HOST, 1)
+    assert setup.client.zcard(SLOTS) == 1, "what the dead one held is swept away"
     gate.leave(dead, Outcome.OK)  # it was only slow: its token frees nobody else's slot
     assert isinstance(next_one, Permit)
     assert isinstance(gate.try_enter(HOST, 1), Refused)
@@ -203,7 +210,9 @@ def test_failures_before_the_window_are_forgotten(setup: Setup) -> None:
     report(gate, *[Outcome.FAILURE] * 4)
     for field, entry in setup.client.hgetall(WINDOW).items():
         tenth, counts = entry.split(" ", 1)
-        setup.client.hset(WINDOW, field, f"{int(tenth) - 10} {counts}")
+        before = int(tenth) - 13
+        setup.client.hdel(WINDOW, field)
+        setup.client.hset(WINDOW, str(before % 10), f"{before} {counts}")
     report(gate, *[Outcome.FAILURE] * 4)
     assert setup.state()["breaker"] == "closed"
     report(gate, Outcome.FAILURE)
@@ -324,6 +333,8 @@ def test_every_key_expires_and_not_before_what_it_says_is_over(setup: Setup) -> 
     assert all(ttl == pytest.approx(GATE_TTL_S, abs=70) for ttl in left.values()), left
     trip(gate)
     assert setup.client.ttl(BREAKER) == pytest.approx(3 * GATE_TTL_S, abs=2)
+    setup.gate(Limits(rate_per_s=1 / (2 * GATE_TTL_S)), "slow").try_enter(HOST)
+    assert setup.client.ttl(KEYS.gate("slow", "rate")) == pytest.approx(3 * GATE_TTL_S, abs=2)
     other = setup.gate(QUICK, "quotes")
     other.leave(other.try_enter(HOST), Outcome.NEUTRAL, retry_after=3 * GATE_TTL_S)
     assert setup.client.ttl(KEYS.gate("quotes", "rate")) == pytest.approx(4 * GATE_TTL_S, abs=2)

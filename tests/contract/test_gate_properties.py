@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 KEYS = Keys()
 RATE, BREAKER, SLOTS = (KEYS.gate("books", part) for part in ("rate", "breaker", "slots"))
-LIMITS = Limits(rate_per_s=2000, burst=2, slots=3, failures=2, open_s=600)
+LIMITS = Limits(rate_per_s=200, burst=2, slots=3, failures=2, open_s=600)
 
-ENTER = st.tuples(st.just("enter"), st.sampled_from([0.0, 0.0004, 10.0]))
+ENTER = st.tuples(st.just("enter"), st.sampled_from([0.0, 0.004, 10.0]))
 LEAVE = st.tuples(st.just("leave"), st.integers(0, 9), st.sampled_from(Outcome))
 CRASH = st.tuples(st.just("crash"), st.integers(0, 9))
 TIME = st.just(("open time passes",))
