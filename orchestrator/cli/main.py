@@ -26,7 +26,7 @@ app.add_typer(sites.app, name="sites", help="Start, stop and look at scrape jobs
 app.command("demo")(demo.demo)
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001  (typer calls it so)
+def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"orch {metadata.version('orch')}")
         raise typer.Exit

@@ -9,7 +9,7 @@ import os
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -129,9 +129,11 @@ class Config:
     def broker_url(self) -> str:
         """The same in the spelling that Celery understands (FACTS: it does not know unix://)."""
         parts = urlsplit(self.redis_url)
+        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
+            return f"{self.redis_url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
         if parts.scheme != "unix":
             return self.redis_url
-        user = f":{quote(parts.password, safe='')}@" if parts.password else ""
+        user = f":{quote(unquote(parts.password), safe='')}@" if parts.password else ""
         database = parts.query.removeprefix("db=") if parts.query.startswith("db=") else "0"
         return f"redis+socket://{user}{parts.path}?virtual_host={database}"
 

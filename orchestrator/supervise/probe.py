@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from orchestrator.supervise.service import ProbeSpec
 
 
+#: More than this before the first end of a line is no Redis, in bytes.
+LONGEST_ANSWER = 4096
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
     """What a probe found: `ok` is ready; `alive` without `ok` is busy (a Redis that loads its data).
@@ -123,10 +127,12 @@ class RedisProbe:
                 return
         data = client.recv(4096)
         self._seen += data
-        last = self._seen.rstrip(b"\r\n").rpartition(b"\n")[2].strip()
-        if data and (not self._seen.endswith(b"\r\n") or last == b"+OK"):
+        lines = self._seen.split(b"\r\n")[:-1]
+        expected = 2 if urlsplit(self._spec.target).password else 1
+        wrong = [line for line in lines if line[:1] != b"+"]
+        if data and len(lines) < expected and not wrong and len(self._seen) < LONGEST_ANSWER:
             return
-        self._finish(_judge(last, now - self._began))
+        self._finish(_judge(wrong[0] if wrong else b"".join(lines[-1:]), now - self._began))
 
     def _question(self) -> bytes:
         parts = urlsplit(self._spec.target)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -46,7 +48,7 @@ def test_a_healthy_server_of_somebody_else_is_used_and_never_stopped(
         assert alive(theirs.process.pid)
         assert connect(theirs.url).get("their") == "data"
         # Everything of ours carries our prefix, so that nobody's worker is taken for ours.
-        ours = [key for key in connect(theirs.url).keys() if key != "their"]
+        ours = [key for key in connect(theirs.url).scan_iter() if key != "their"]
         assert ours
         assert all(key.startswith("orch-") for key in ours), ours
 
@@ -130,7 +132,7 @@ def test_the_choice_is_kept_beside_the_data(orch: Orch) -> None:
     # Another server appears on the PATH: the home stays with the one that wrote its data.
     tools = orch.home / "tools"
     tools.mkdir()
-    bundled = eval(first)["path"]
+    bundled = json.loads(first)["path"]
     shutil.copy(bundled, tools / "redis-server")
     orch.environment["PATH"] = f"{tools}:{orch.environment['PATH']}"
     orch.up("redis")
@@ -151,3 +153,10 @@ def test_a_folder_that_the_server_cannot_read_is_refused_naming_both(orch: Orch)
     assert "99.1.0" in done.stderr
     assert "redis.binary" in done.stderr
     assert sorted(path.name for path in (orch.home / "data/redis").rglob("*")) == before
+
+
+def test_without_a_server_on_the_path_the_one_in_the_wheel_is_used(orch: Orch) -> None:
+    orch.environment["PATH"] = str(Path(sys.executable).parent)
+    orch.up("redis")
+
+    assert json.loads((orch.home / "data/redis/server.json").read_text())["name"] == "valkey"

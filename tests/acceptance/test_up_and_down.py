@@ -166,3 +166,12 @@ def test_the_home_may_have_a_path_too_long_for_a_socket(orch: Orch) -> None:
         assert deep.service("redis")["state"] == "ready"
     finally:
         deep.close()
+
+
+def test_the_home_may_have_spaces_and_letters_of_any_alphabet_in_its_path(orch: Orch) -> None:
+    odd = Orch(orch.home / "mein Projekt %20 ü?")
+    try:
+        odd.up()
+        assert {row["state"] for row in odd.status()["services"]} == {"ready"}
+    finally:
+        odd.close()
