@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import config, demo, proxies, services, sites
+from orchestrator.cli import config, demo, doctor, proxies, services, sites
 from orchestrator.cli.console import Invocation, invocation
 from orchestrator.core.errors import ConfigError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 services.add_to(app)
+app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config", help="Show, check or write the configuration.")
 app.add_typer(proxies.app, name="proxies", help="Refresh and look at the pool of proxies.")
 app.add_typer(sites.app, name="sites", help="Start, stop and look at scrape jobs.")

