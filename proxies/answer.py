@@ -33,7 +33,10 @@ _TELLING = frozenset(
 )
 _TELLING_STARTS = ("proxy-", "x-forwarded", "x-proxy")
 
-_ADDRESS = re.compile(r"[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7}(?:\.\d+){0,3}|\d{1,3}(?:\.\d{1,3}){3}")
+_ADDRESS = re.compile(
+    r"[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7}(?:\.\d+){0,3}"
+    r"|(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)"
+)
 
 
 class WrongAnswer(Exception):
@@ -107,8 +110,9 @@ def anonymity(answer: Answer, baseline: Baseline) -> Anonymity:
     'transparent'
     """
     shown = set(answer.addresses)
-    for value in answer.headers.values():
-        shown |= found_addresses(value)
+    for name, value in answer.headers.items():
+        if name != "host":  # it names the judge, which may be on our own machine
+            shown |= found_addresses(value)
     if shown & baseline.own:
         return Anonymity.TRANSPARENT
     added = set(answer.headers) - baseline.headers
@@ -120,8 +124,8 @@ def anonymity(answer: Answer, baseline: Baseline) -> Anonymity:
 def found_addresses(text: str) -> set[str]:
     """Every IP address in a header's value, in its usual spelling.
 
-    >>> sorted(found_addresses('for="[2001:DB8::1]:80", 192.0.2.44;by=11.192.0.2.4'))
-    ['11.192.0.2', '192.0.2.44', '2001:db8::1']
+    >>> sorted(found_addresses('for="[2001:DB8::1]:80", 192.0.2.44:81; at 12:30:45'))
+    ['192.0.2.44', '2001:db8::1']
     """
     found = set()
     for word in _ADDRESS.findall(text):

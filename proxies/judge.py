@@ -65,9 +65,9 @@ def application() -> web.Application:
 
 async def serve(host: str, port: int) -> None:
     """Say where it listens, and serve until SIGTERM or SIGINT."""
-    runner = web.AppRunner(application(), access_log=None, handle_signals=False)
+    runner = web.AppRunner(application(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=1024, shutdown_timeout=0.5)
+    site = web.TCPSite(runner, host, port, backlog=1024)
     await site.start()
     bound = runner.addresses[0][1]
     shown = f"[{host}]" if ":" in host else host

@@ -81,7 +81,7 @@ class Pool:
         """Every proxy that was checked within `fresh_for` seconds, hides us and works."""
         return self.state().usable(fresh_for)
 
-    def counts(self, fresh_for: float) -> dict[str, Any]:
+    def counts(self, fresh_for: float = float("inf")) -> dict[str, Any]:
         """Return `{"live", "usable", "refreshed_at", "generation"}`."""
         state = self.state()
         return {

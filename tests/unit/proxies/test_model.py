@@ -1,0 +1,88 @@
+"""What a line of a list means."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxies.model import SCHEMES, Proxy, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("10.0.0.1:3128", Proxy("http", "10.0.0.1", 3128)),
+        ("  Proxy.Example.org:80/ ", Proxy("http", "proxy.example.org", 80)),
+        ("SOCKS5://10.0.0.1:1080", Proxy("socks5", "10.0.0.1", 1080)),
+        ("https://ann:se%3Acret@h.example:443", Proxy("https", "h.example", 443, "ann", "se:cret")),
+        ("socks4://bob@10.0.0.1:1080", Proxy("socks4", "10.0.0.1", 1080, "bob")),
+        ("http://a:b@c@10.0.0.1:80", Proxy("http", "10.0.0.1", 80, "a", "b@c")),
+        ("http://[2001:DB8::1]:8080", Proxy("http", "2001:db8::1", 8080)),
+    ],
+)
+def test_a_line_is_read(text: str, proxy: Proxy) -> None:
+    assert parse(text) == proxy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "10.0.0.1",
+        "10.0.0.1:",
+        "10.0.0.1:0",
+        "10.0.0.1:65536",
+        "999.0.0.1:80",
+        "1.2.3:80",
+        "ftp://10.0.0.1:21",
+        "10.0.0.1:80:ann:secret",
+        "2001:db8::1:80",
+        "[2001:zz::1]:80",
+        "bad host:80",
+        "-host.example:80",
+        "http://10.0.0.1:80/path",
+    ],
+)
+def test_a_line_that_is_no_proxy_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match="not|must|unknown") as refused:
+        parse(text)
+
+    assert not text or text not in str(refused.value)
+
+
+def test_a_bare_address_gets_the_default_scheme() -> None:
+    assert parse("10.0.0.1:1080", "socks5").scheme == "socks5"
+    assert parse("http://10.0.0.1:1080", "socks5").scheme == "http"
+
+
+def test_the_identity_is_scheme_user_host_and_port() -> None:
+    key = parse("http://ann:old@10.0.0.1:80").key
+
+    assert parse("http://ann:new@10.0.0.1:80").key == key
+    assert parse("http://bob:old@10.0.0.1:80").key != key
+    assert parse("https://ann:old@10.0.0.1:80").key != key
+    assert parse("http://ann:old@10.0.0.1:81").key != key
+
+
+def test_credentials_are_never_shown() -> None:
+    proxy = parse("http://ann:secret@10.0.0.1:80")
+
+    for shown in (repr(proxy), str(proxy), proxy.masked, f"{[proxy]}"):
+        assert "secret" not in shown
+        assert "ann" not in shown
+
+
+@given(
+    st.sampled_from(SCHEMES),
+    st.ip_addresses(),
+    st.integers(1, 65535),
+    st.text(st.characters(codec="utf-8", exclude_characters="\n\r")),
+    st.text(st.characters(codec="utf-8")),
+)
+def test_every_proxy_is_read_back_from_its_url(
+    scheme: str, host: object, port: int, user: str, password: str
+) -> None:
+    proxy = Proxy(scheme, str(host), port, user, password if user else "")
+
+    assert parse(proxy.url) == proxy
