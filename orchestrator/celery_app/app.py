@@ -45,29 +45,39 @@ def make_app(context: Context) -> Celery:
 
 def settings(context: Context) -> dict[str, Any]:
     """Return the Celery configuration: JSON only, late acks, bounded everything."""
-    keys, url = context.keys, context.config.broker_url
+    return {**_transport(context), **_tasks(context), **_WORKER, **_BEAT}
+
+
+def _transport(context: Context) -> dict[str, Any]:
+    url, prefix = context.config.broker_url, context.keys.prefix
     over_tcp = not url.startswith("redis+socket:")  # a Unix socket knows no keepalive
-    transport = {
+    options = {
         **_SOCKET,
         **({"socket_keepalive": True} if over_tcp else {}),
         "visibility_timeout": HARD_LIMIT_S + 60,
-        "global_keyprefix": keys.prefix,
+        "global_keyprefix": prefix,
         "unacked_restore_interval": 1,
     }
     return {
         "broker_url": url,
-        "broker_transport_options": transport,
+        "broker_transport_options": options,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 5,
         "result_backend": url,
-        "result_backend_transport_options": {"global_keyprefix": keys.prefix},
+        "result_backend_transport_options": {"global_keyprefix": prefix},
         "result_backend_always_retry": True,
         "redis_socket_timeout": 10.0,
         "redis_socket_connect_timeout": 5.0,
         "redis_socket_keepalive": over_tcp,
         "redis_backend_health_check_interval": 10,
         "result_expires": 3600,
+    }
+
+
+def _tasks(context: Context) -> dict[str, Any]:
+    queue = context.keys.queue_name
+    return {
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],
@@ -77,23 +87,30 @@ def settings(context: Context) -> dict[str, Any]:
         "task_track_started": True,
         "task_time_limit": HARD_LIMIT_S,
         "task_soft_time_limit": SOFT_LIMIT_S,
-        "task_default_queue": keys.queue_name(CONTROL),
-        "task_queues": [Queue(keys.queue_name(name)) for name in (CONTROL, SHARDS)],
-        "task_routes": {"sites.tasks.shard": {"queue": keys.queue_name(SHARDS)}},
+        "task_default_queue": queue(CONTROL),
+        "task_queues": [Queue(queue(name)) for name in (CONTROL, SHARDS)],
+        "task_routes": {"sites.tasks.shard": {"queue": queue(SHARDS)}},
         "task_create_missing_queues": True,
-        "worker_prefetch_multiplier": 1,
-        "worker_hijack_root_logger": True,
-        "worker_redirect_stdouts": False,
-        "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_enable_remote_control": True,
         "enable_utc": True,
-        "beat_scheduler": "orchestrator.celery_app.beat:MarkingScheduler",
-        "beat_max_loop_interval": 1,
-        "beat_schedule": {
-            "tick": {
-                "task": "sites.tasks.tick",
-                "schedule": TICK_EVERY_S,
-                "options": {"expires": TICK_EVERY_S},
-            }
-        },
     }
+
+
+_WORKER = {
+    "worker_prefetch_multiplier": 1,
+    "worker_hijack_root_logger": True,
+    "worker_redirect_stdouts": False,
+    # With acks_late this loses tasks when the connection is lost.
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+}
+
+_BEAT = {
+    "beat_scheduler": "orchestrator.celery_app.beat:MarkingScheduler",
+    "beat_max_loop_interval": 1,
+    "beat_schedule": {
+        "tick": {
+            "task": "sites.tasks.tick",
+            "schedule": TICK_EVERY_S,
+            "options": {"expires": TICK_EVERY_S},
+        }
+    },
+}

@@ -49,7 +49,9 @@ def run_worker(context: Context) -> None:
 def quieten() -> None:
     """Keep the canary, two lines every 2 s, out of the log."""
     for name in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(name).addFilter(lambda record: "orchestrator.canary[" not in str(record.getMessage()))
+        logging.getLogger(name).addFilter(
+            lambda record: "orchestrator.canary[" not in str(record.getMessage())
+        )
 
 
 def _facts(context: Context) -> dict[str, Any]:

@@ -19,35 +19,34 @@ LOOK_EVERY_S = 0.3
 
 def follow(home: Home, services: list[str], *, lines: int, following: bool) -> None:
     """Print the last `lines` of each service's log; with `following`, go on until Ctrl+C."""
-    several = len(services) > 1
-    files = {service: home.log(service) for service in services}
-    sizes = {service: _size(path) for service, path in files.items()}
-    for number, service in enumerate(services):
-        for line in tail(files[service], lines) if lines else ():
-            _print(line, service if several else "", number)
+    names = services if len(services) > 1 else [""]
+    files = [home.log(service) for service in services]
+    sizes = {path: _size(path) for path in files}
+    for number, path in enumerate(files):
+        _print(list(tail(path, lines)) if lines else [], names[number], number)
     while following:
         SYSTEM.sleep(LOOK_EVERY_S)
-        for number, service in enumerate(services):
-            for line in _added(files[service], sizes, service):
-                _print(line, service if several else "", number)
+        for number, path in enumerate(files):
+            _print(_added(path, sizes), names[number], number)
 
 
-def _print(line: str, service: str, number: int) -> None:
-    if service:
-        out.print(f"{service:>10} |", style=COLOURS[number % len(COLOURS)], end=" ")
-    out.print(line, markup=False)
+def _print(lines: list[str], service: str, number: int) -> None:
+    for line in lines:
+        if service:
+            out.print(f"{service:>10} |", style=COLOURS[number % len(COLOURS)], end=" ")
+        out.print(line, markup=False)
 
 
-def _added(path: Path, sizes: dict[str, int], service: str) -> list[str]:
+def _added(path: Path, sizes: dict[Path, int]) -> list[str]:
     size = _size(path)
-    if size < sizes[service]:  # somebody rotated it
-        sizes[service] = 0
-    if size == sizes[service]:
+    if size < sizes[path]:  # somebody rotated it
+        sizes[path] = 0
+    if size == sizes[path]:
         return []
     with path.open("rb") as file:
-        file.seek(sizes[service])
-        whole, newline, _ = file.read(size - sizes[service]).rpartition(b"\n")
-    sizes[service] += len(whole) + len(newline)
+        file.seek(sizes[path])
+        whole, newline, _ = file.read(size - sizes[path]).rpartition(b"\n")
+    sizes[path] += len(whole) + len(newline)
     return whole.decode("utf-8", "replace").splitlines() if newline else []
 
 

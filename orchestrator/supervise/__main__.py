@@ -31,27 +31,35 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> int:
     """Supervise until told to stop; return the exit code."""
     order: dict[str, Any] = json.load(sys.stdin)
-    home = Home(Path(order["home"]))
-    specs = [ServiceSpec.from_json(raw) for raw in order["specs"]]
-    shown = bool(order.get("foreground")) and sys.stdout.isatty()
+    home, foreground = Home(Path(order["home"])), bool(order.get("foreground"))
+    on_terminal = foreground and sys.stdout.isatty()
     supervisor = Supervisor(
         home,
-        specs,
+        [ServiceSpec.from_json(raw) for raw in order["specs"]],
         only_stop=order.get("only_stop", False),
-        echo=_say if order.get("foreground") and not shown else None,
+        echo=_say if foreground and not on_terminal else None,
     )
     received = _obey_signals(supervisor)
-    table = _show_table(home) if shown else None
-    try:
-        supervisor.run(order.get("wanted"))
-    except Busy as error:
-        _wait(table)
-        return _second(home) if order.get("foreground") else error.exit_code
-    except OrchError as error:
-        _wait(table)
-        explain(error)
-        return error.exit_code
+    table = _show_table(home) if on_terminal else None
+    failure = _run(supervisor, order.get("wanted"))
     _wait(table)
+    if isinstance(failure, Busy) and foreground:
+        return _second(home)
+    if failure is not None:
+        explain(failure)
+        return failure.exit_code
+    return _verdict(supervisor, received)
+
+
+def _run(supervisor: Supervisor, wanted: list[str] | None) -> OrchError | None:
+    try:
+        supervisor.run(wanted)
+    except OrchError as error:
+        return error
+    return None
+
+
+def _verdict(supervisor: Supervisor, received: list[int]) -> int:
     if any(keeper.ever_failed for keeper in supervisor.keepers.values()):
         return 1
     return 128 + received[0] if received else 0

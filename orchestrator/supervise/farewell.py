@@ -43,21 +43,24 @@ class Farewell:
     def tick(self, now: float, *, kill: bool) -> None:
         """Go on as far as possible without waiting; with `kill`, end all at once."""
         if kill:
-            for hook in self._hooks:
-                hook.kill()
             for keeper in self._keepers:
                 keeper.kill()
-        self._hooks = [hook for hook in self._hooks if hook.poll() is None]
-        if self._hooks and now >= self._deadline:
-            for hook in self._hooks:
-                hook.kill()
-            self._events.write("farewell.hook_late", after_s=HOOK_S)
+        self._look_after_hooks(late=kill or now >= self._deadline)
         while not self._hooks and self._keepers:
             keeper = self._keepers[0]
             keeper.stop()
             if keeper.state is not ServiceState.STOPPED:
                 return
             self._keepers.pop(0)
+
+    def _look_after_hooks(self, *, late: bool) -> None:
+        self._hooks = [hook for hook in self._hooks if hook.poll() is None]
+        if late and self._hooks:
+            self._events.write("farewell.hook_late", after_s=HOOK_S)
+            for hook in self._hooks:
+                hook.kill()
+                hook.wait()
+            self._hooks = []
 
     def _run_hooks(self) -> None:
         by_name = {keeper.spec.name: keeper for keeper in self._keepers}

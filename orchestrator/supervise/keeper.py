@@ -64,8 +64,6 @@ class Keeper:
         self._ladder: Ladder | None = None
         self._policy = RestartPolicy()
 
-    # what others ask of it
-
     def want(self) -> None:
         """It shall run; a failed one gets a fresh start."""
         if not self.wanted or self.state is _S.FAILED:
@@ -125,8 +123,6 @@ class Keeper:
         """Whether it has given up, and nobody revived it."""
         return self.failure is not None
 
-    # the loop
-
     def tick(self, now: float, *, needs_ready: bool) -> None:
         """Do what is due."""
         if self.process is not None and self.process.ended():
@@ -154,8 +150,6 @@ class Keeper:
         """The loop itself stood still: what was asked before says nothing."""
         self.pulse.cancel()
         self.pulse.again_later(now)
-
-    # starting
 
     def _start(self, now: float) -> None:
         self._begin_start(now)
@@ -206,8 +200,6 @@ class Keeper:
                 adopted=self.adopted or self.external,
             )
 
-    # asking
-
     def _ask(self, now: float, *, judge: bool) -> None:
         result = self.pulse.tick(now, self.process.launch if self.process else "")
         if result is None:
@@ -244,8 +236,6 @@ class Keeper:
         if self.process is not None:
             self.process.signal(9)  # it does not answer: nothing milder would be heard
             self._misses = 0
-
-    # ends
 
     def _on_end(self, now: float) -> None:
         assert self.process is not None  # noqa: S101  (only called with one)
@@ -287,8 +277,6 @@ class Keeper:
 
     def _explained(self, reason: str) -> ServiceFailed:
         return ServiceFailed(self.spec.name, reason, tail(Path(self.spec.log), LOG_TAIL_LINES))
-
-    # bookkeeping
 
     def _move(self, state: ServiceState) -> None:
         if state is self.state:

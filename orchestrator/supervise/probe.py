@@ -114,17 +114,8 @@ class RedisProbe:
             self._socket = None
 
     def _advance(self, client: socket.socket, now: float) -> None:
-        if not self._sent:
-            code = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                self._refused(code)
-                return
-            client.send(self._question())
-            self._sent = True
-            self._selector.modify(client, selectors.EVENT_READ, None)
-            if urlsplit(self._spec.target).scheme == "rediss":
-                self._finish(ProbeResult(ok=True, latency_ms=_ms(now - self._began)))
-                return
+        if not self._sent and not self._connected(client, now):
+            return
         data = client.recv(4096)
         self._seen += data
         lines = self._seen.split(b"\r\n")[:-1]
@@ -133,6 +124,19 @@ class RedisProbe:
         if data and len(lines) < expected and not wrong and len(self._seen) < LONGEST_ANSWER:
             return
         self._finish(_judge(wrong[0] if wrong else b"".join(lines[-1:]), now - self._began))
+
+    def _connected(self, client: socket.socket, now: float) -> bool:
+        """Send the question once the connection stands; tell whether an answer may come."""
+        code = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._refused(code)
+            return False
+        client.send(self._question())
+        self._sent = True
+        self._selector.modify(client, selectors.EVENT_READ, None)
+        if urlsplit(self._spec.target).scheme == "rediss":
+            self._finish(ProbeResult(ok=True, latency_ms=_ms(now - self._began)))
+        return self._result is None
 
     def _question(self) -> bytes:
         parts = urlsplit(self._spec.target)

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def service_row(keeper: Keeper, clock: Clock) -> dict[str, Any]:
     """One service: name, state, pid, since when, how often restarted, what its last probe said."""
-    last, pid = keeper.pulse.last, keeper.process.pid if keeper.process else None
-    asked = clock.wall() - (clock.monotonic() - keeper.pulse.asked_at) if last else None
+    pid = keeper.process.pid if keeper.process else None
     return {
         "name": keeper.spec.name,
         "state": str(keeper.state),
@@ -24,11 +23,15 @@ def service_row(keeper: Keeper, clock: Clock) -> dict[str, Any]:
         "since": round(keeper.since, 3),
         "restarts": keeper.restarts,
         "last_exit": keeper.last_exit,
-        "probe": {
-            "ok": bool(last and last.ok),
-            "latency_ms": last.latency_ms if last else None,
-            "at": round(asked, 3) if asked else None,
-            "error": (last.error if last else "") or str(keeper.failure or ""),
-        },
+        "probe": _probe(keeper, clock),
         "rss_bytes": rss_bytes(pid) if pid else None,
     }
+
+
+def _probe(keeper: Keeper, clock: Clock) -> dict[str, Any]:
+    last, failure = keeper.pulse.last, str(keeper.failure or "")
+    if last is None:
+        return {"ok": False, "latency_ms": None, "at": None, "error": failure}
+    at = round(clock.wall() - (clock.monotonic() - keeper.pulse.asked_at), 3)
+    error = last.error or failure
+    return {"ok": last.ok, "latency_ms": last.latency_ms, "at": at, "error": error}
