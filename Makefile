@@ -1,11 +1,11 @@
 # Everything below sets itself up: a .venv here, pinned by constraints.txt. Nothing is installed again
 # while pyproject.toml, constraints.txt and the interpreter are the same.
 VENV    ?= .venv
-PYTHON  ?= $(shell tools/find-python)
+PYTHON  ?= $(shell .ci/find-python)
 N       ?= 20
 PACKAGES = orchestrator proxies sites
 BIN      = $(VENV)/bin
-READY    = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt tools/install | cksum | cut -d' ' -f1)
+READY    = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt .ci/install | cksum | cut -d' ' -f1)
 
 .PHONY: help install demo check format test test-unit test-machine soak bench clean
 help:            ## this list
@@ -13,21 +13,21 @@ help:            ## this list
 
 install: $(READY) ## set up .venv (every other target does it by itself)
 $(READY):
-	@tools/install "$(PYTHON)" "$(VENV)" "$(READY)"
+	@.ci/install "$(PYTHON)" "$(VENV)" "$(READY)"
 
 demo: $(READY)   ## the whole main job on this machine alone, real components, about a minute
 	@$(BIN)/orch demo
 
 check: $(READY)  ## format, lint, types, import contracts, shape, unit and contract tests
-	@$(BIN)/ruff format --check --quiet $(PACKAGES) tests tools
+	@$(BIN)/ruff format --check --quiet $(PACKAGES) tests
 	@$(BIN)/ruff check --quiet $(PACKAGES) tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo | tail -3
-	@$(BIN)/python tools/shape.py --gate $(PACKAGES)
+	@$(BIN)/python .ci/shape.py --gate $(PACKAGES)
 	@$(BIN)/pytest -q tests/unit tests/contract
 
 format: $(READY) ## write the format that check asks for
-	@$(BIN)/ruff format $(PACKAGES) tests tools
+	@$(BIN)/ruff format $(PACKAGES) tests
 	@$(BIN)/ruff check --fix $(PACKAGES) tests
 
 test-unit: $(READY) ## unit and contract tests only
