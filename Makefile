@@ -22,7 +22,7 @@ check: $(READY)  ## format, lint, types, import contracts, shape, unit and contr
 	@$(BIN)/ruff format --check --quiet $(PACKAGES) tests
 	@$(BIN)/ruff check --quiet $(PACKAGES) tests
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo | tail -3
+	@told=$$($(BIN)/lint-imports --no-logo) || { echo "$$told"; exit 1; }
 	@$(BIN)/python .ci/shape.py --gate $(PACKAGES)
 	@$(BIN)/pytest -q tests/unit tests/contract
 
