@@ -33,6 +33,7 @@ class Job:
     items: int
     reason: str
     error: str
+    capped: str
     last_result: str
 
     @property
@@ -138,6 +139,7 @@ def job_of(ref: JobRef, reply: Mapping[Any, Any]) -> Job | None:
         items=int(facts.get("items", 0)),
         reason=facts.get("reason", ""),
         error=facts.get("error", ""),
+        capped=facts.get("capped", ""),
         last_result=facts.get("last_result", "0-0"),
     )
 

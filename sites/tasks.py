@@ -1,1 +1,29 @@
 """The Celery tasks of this package: thin."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from orchestrator.celery_app.runtime import task_context
+from sites.move import JobRef
+from sites.shard import run_shard
+from sites.shards import RESERVATION_S
+from sites.topup import TopUp
+
+
+@shared_task(name="sites.tasks.shard")  # type: ignore[untyped-decorator]
+def shard(site: str, job_id: str, holder: str) -> None:
+    """Work on a job for one slice; `holder` is the reservation that a top-up made."""
+    context = task_context()
+    run_shard(context, JobRef(site, job_id), holder, TopUp(context, send))
+
+
+@shared_task(name="sites.tasks.tick")  # type: ignore[untyped-decorator]
+def tick() -> None:
+    """Look after all jobs: sent by beat, and by each worker when it starts."""
+    TopUp(task_context(), send).run()
+
+
+def send(site: str, job_id: str, reservation: str) -> None:
+    """Send a shard to the workers; one that nobody takes in time is dropped, as its place is."""
+    shard.apply_async(args=[site, job_id, reservation], expires=RESERVATION_S)

@@ -1,0 +1,267 @@
+"""A shard at work: one event loop, many pages in flight, for a bounded slice of time.
+
+Pages are leased from the frontier and their leases renewed from the loop. Redis going away pauses
+the crawl; the end of the slice, a stop, or somebody who waits for the slot ends it, quickly, and what
+is not finished goes back unharmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections import Counter, deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import LeaseLost
+from orchestrator.core.redis import RedisError
+from sites.extract import Extracted
+from sites.fetch import Answer, Failed, Kind, Page
+from sites.patience import patiently
+from sites.shards import BEAT_EVERY_S, Beat, Word, beat_call
+from sites.state import WORKED
+from sites.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sites.ask import Asker
+    from sites.extract import Extractor
+    from sites.settle import Settler
+
+log = logging.getLogger(__name__)
+
+#: A page that is not renewed for so long goes back to the frontier, in seconds.
+PAGE_TTL_S = 8.0
+EXTEND_EVERY_S = 2.0
+#: How often a shard looks whether its slice is over or its worker stops, in seconds.
+LOOK_EVERY_S = 0.25
+#: How long a shard without anything to do waits for something to come, in seconds.
+IDLE_S = 6.0
+#: The pace is that of the last so many seconds.
+PACE_OVER_S = 5.0
+
+
+class End(StrEnum):
+    """Why a slice ended."""
+
+    FINISHED = "nothing is left"
+    IDLE = "nothing can be done for now"
+    SLICE = "the slice is over"
+    YIELD = "somebody waits for the slot"
+    STOP = "the job is being stopped"
+    LOST = "the shard's lease was lost"
+    WORKER = "the worker stops"
+
+
+#: How long requests that are out may go on then, in seconds.
+GRACE_S = {End.STOP: 2.0, End.WORKER: 2.0, End.YIELD: 0.7, End.LOST: 0.7, End.SLICE: 5.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for a slice: its length, how much may wait undrained, and when the worker stops."""
+
+    holder: str
+    slice_s: float
+    most_undrained: int
+    worker_stops: Callable[[], bool]
+
+
+class Crawl:
+    """One slice of a job."""
+
+    def __init__(self, asker: Asker, settler: Settler, extractor: Extractor, terms: Terms) -> None:
+        self._asker = asker
+        self._settler = settler
+        self._extractor = extractor
+        self._terms = terms
+        self._definition = settler.definition
+        self._queue = settler.queue
+        self._running: dict[asyncio.Task[None], Work] = {}
+        self._held: dict[str, str] = {}
+        self._share = self._definition.concurrency
+        self._backlog = 0
+        self._finished_at: deque[float] = deque()
+        self._wake = asyncio.Event()
+        self._end: End | None = None
+        self._began = self._busy_at = self._now()
+
+    async def run(self) -> End:
+        """Work until the slice ends; return why it did."""
+        await patiently(self._make_room)
+        keepers = [
+            asyncio.create_task(keep()) for keep in (self._beats, self._extends, self._looks)
+        ]
+        try:
+            while self._end is None:
+                await self._fill()
+                await self._pause()
+            await self._wind_up(GRACE_S.get(self._end, 0.0))
+        finally:
+            for task in (*keepers, *self._running):
+                task.cancel()
+            await asyncio.gather(*keepers, *self._running, return_exceptions=True)
+            await self._give_back()
+        return self._end
+
+    # leasing
+
+    async def _fill(self) -> None:
+        """Lease what there is room for; without anything to do, find out whether that is the end."""
+        free = self._share - len(self._running)
+        if free < min(self._share, max(1, self._share // 4)):
+            return
+        leases = await patiently(
+            lambda: self._queue.lease(
+                free,
+                PAGE_TTL_S,
+                backlog=(self._settler.keys.results_bytes(), self._terms.most_undrained),
+                max_attempts=self._definition.limits.attempts,
+            )
+        )
+        for lease in leases:
+            self._start(Work.of(lease))
+        if self._running:
+            self._busy_at = self._now()
+        else:
+            await self._look_at_the_rest()
+
+    def _start(self, work: Work) -> None:
+        self._held[work.lease.id] = work.lease.token
+        task = asyncio.create_task(self._page(work))
+        self._running[task] = work
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._wake.set()
+        if not task.cancelled() and task.exception():
+            log.error("a page ended badly", exc_info=task.exception())
+
+    async def _look_at_the_rest(self) -> None:
+        stats = await patiently(self._queue.stats)
+        if not stats.live:
+            self._finish(End.FINISHED)
+        elif self._now() - self._busy_at > IDLE_S:
+            self._finish(End.IDLE)
+
+    async def _pause(self) -> None:
+        """Wait until a page has ended, or for a moment."""
+        if self._end is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY_S)
+            self._wake.clear()
+
+    async def _page(self, work: Work) -> None:
+        """One page, from its lease to its end."""
+        answer, proxy = await self._asker.ask(work)
+        found = Extracted()
+        if isinstance(answer, Page):
+            answer, found = self._extract(work, answer)
+        try:
+            await self._settler.settle(work, answer, found, proxy)
+            self._finished_at.append(self._now())
+        except LeaseLost:
+            log.info("%s went to somebody else", work.url)
+        self._held.pop(work.lease.id, None)
+
+    def _extract(self, work: Work, page: Page) -> tuple[Answer, Extracted]:
+        try:
+            return page, self._extractor.extract(page.html, work.url)
+        except Exception as error:  # the outer edge of a page: it never ends the job
+            log.exception("%s could not be read", work.url)
+            return Failed(Kind.PARSE, type(error).__name__, status=page.status), Extracted()
+
+    # ending
+
+    def _finish(self, end: End) -> None:
+        if self._end is None:
+            self._end = end
+            self._wake.set()
+
+    async def _wind_up(self, grace: float) -> None:
+        """Make no new request; let those that are out end within `grace` seconds."""
+        for task, work in list(self._running.items()):
+            work.closing = True
+            if work.waiting:
+                task.cancel()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=grace)
+
+    async def _give_back(self) -> None:
+        """Release what is not finished; without Redis its leases run out by themselves."""
+        with contextlib.suppress(RedisError):
+            await self._queue.release(self._held)
+        self._held.clear()
+
+    # keeping
+
+    async def _beats(self) -> None:
+        """Renew the shard's lease every second, and learn what has changed."""
+        while True:
+            with contextlib.suppress(RedisError):  # the next one may come through
+                self._learn(await self._beat())
+                await self._make_room()
+            await asyncio.sleep(BEAT_EVERY_S)
+
+    async def _beat(self) -> Beat:
+        settler = self._settler
+        word = Word(self._pace(), self._reason())
+        call = beat_call(settler.keys, settler.ref, self._terms.holder, word)
+        return await call.run_async(settler.redis)
+
+    def _learn(self, beat: Beat) -> None:
+        self._share = max(1, math.ceil(self._definition.concurrency / max(1, beat.live)))
+        self._backlog = beat.backlog
+        if beat.state not in WORKED:
+            self._finish(End.STOP)
+        elif not beat.held:
+            self._finish(End.LOST)
+        elif beat.yield_wanted:
+            self._finish(End.YIELD)
+
+    async def _make_room(self) -> None:
+        stats = await self._queue.stats()
+        self._settler.room.left = self._definition.limits.pages - stats.total
+
+    async def _extends(self) -> None:
+        """Renew the leases of the pages, so that only a dead shard loses them."""
+        while True:
+            await asyncio.sleep(EXTEND_EVERY_S)
+            with contextlib.suppress(RedisError):
+                lost = await self._queue.extend(dict(self._held), PAGE_TTL_S)
+                for job_id in lost:
+                    self._held.pop(job_id, None)
+
+    async def _looks(self) -> None:
+        """See when the slice is over, or the worker stops."""
+        while True:
+            if self._terms.worker_stops():
+                self._finish(End.WORKER)
+            elif self._now() - self._began >= self._terms.slice_s:
+                self._finish(End.SLICE)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _pace(self) -> float:
+        now = self._now()
+        while self._finished_at and self._finished_at[0] < now - PACE_OVER_S:
+            self._finished_at.popleft()
+        return len(self._finished_at) / max(0.5, min(PACE_OVER_S, now - self._began))
+
+    def _reason(self) -> str:
+        """Say why the job does not get on; nothing while it does."""
+        if self._backlog >= self._terms.most_undrained:
+            return "results wait to be drained: is the service `results` well?"
+        works = self._running.values()
+        if not all(work.waiting for work in works):
+            return ""
+        waits = Counter(work.waits_for for work in works if work.waits_for)
+        return waits.most_common(1)[0][0] if waits else ""
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

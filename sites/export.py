@@ -1,0 +1,42 @@
+"""Items as lines for other programs: JSON lines or CSV, in an order that two runs share."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Format = Literal["jsonl", "csv"]
+
+
+def export(items: Callable[[], Iterable[dict[str, Any]]], form: Format, file: IO[str]) -> int:
+    """Write every item to `file`; return how many. CSV asks for `items` twice."""
+    return _csv(items, file) if form == "csv" else _jsonl(items(), file)
+
+
+def _jsonl(items: Iterable[dict[str, Any]], file: IO[str]) -> int:
+    count = 0
+    for count, item in enumerate(items, 1):  # noqa: B007 (counted while streaming)
+        file.write(json.dumps(item, ensure_ascii=False) + "\n")
+    return count
+
+
+def _csv(items: Callable[[], Iterable[dict[str, Any]]], file: IO[str]) -> int:
+    names: dict[str, None] = {}
+    for item in items():
+        names.update(dict.fromkeys(item))
+    names.pop("_url", None)
+    writer = csv.DictWriter(file, [*names, "_url"], restval="", lineterminator="\n")
+    writer.writeheader()
+    count = 0
+    for count, item in enumerate(items(), 1):  # noqa: B007 (counted while streaming)
+        writer.writerow({name: _cell(value) for name, value in item.items()})
+    return count
+
+
+def _cell(value: Any) -> Any:
+    """Lists have no form of their own in CSV."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -1,0 +1,167 @@
+"""Keeping jobs going: whoever looks next reaps, finishes, and sends the shards that are missing.
+
+Every step is idempotent or one atomic script, so any number of processes may top up at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.core.keys import RETENTION_S
+from orchestrator.nodes.registry import Nodes
+from orchestrator.queue.redis import RedisQueue
+from sites.allot import Claim, allot, budget
+from sites.definition import Definition
+from sites.record import Job, Records
+from sites.shards import Shards
+from sites.state import WORKED, JobState, outcome
+from sites.work import new_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.core.context import Context
+    from orchestrator.queue.model import Stats
+    from sites.move import JobRef
+
+log = logging.getLogger(__name__)
+
+#: A job that waits for a shard asks the others for a slot when nobody served it for so long, in s.
+HUNGRY_AFTER_S = 5.0
+#: How long that is asked for, in seconds: a shard looks every second.
+YIELD_S = 2.5
+#: Who asked; a refresh leaves another word.
+YIELD_WORD = "sites"
+#: A shard for each so many pages at once: one loop keeps that many in flight easily.
+PAGES_A_SHARD = 8
+
+_PARTS = ("record", "shards", "pace", "health")
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A job that may be worked on, as a top-up found it."""
+
+    job: Job
+    stats: Stats
+    most: int
+
+
+class TopUp:
+    """One look after all jobs; `dispatch(site, job_id, reservation)` sends a shard to the workers."""
+
+    def __init__(self, context: Context, dispatch: Callable[[str, str, str], None]) -> None:
+        self._redis = context.redis
+        self._keys = context.keys
+        self._settings = context.settings.sites
+        self._dispatch = dispatch
+        self._records = Records(self._redis, self._keys)
+        self._shards = Shards(self._redis, self._keys)
+
+    def run(self) -> None:
+        """Tend every job that is active, send what shards are missing, retire what is drained."""
+        tended = [self.tend(ref) for ref in self._records.active()]
+        self._send([found for found in tended if found is not None])
+        for ref in self._records.ended():
+            self._retire(ref)
+
+    def tend(self, ref: JobRef) -> Open | None:
+        """Seed, reap, finish or settle one job; return it if it may be worked on further."""
+        job = self._records.read(ref)
+        if job is None or not job.active:
+            return None
+        definition = Definition.model_validate_json(job.definition)
+        if not job.seeded:
+            self._seed(ref, definition)
+        queue = RedisQueue(self._redis, self._keys.frontier(ref.site, ref.id))
+        queue.lease(0, 1.0, max_attempts=definition.limits.attempts)  # reaps, and leases nothing
+        stats = queue.stats()
+        if not stats.live:
+            self._records.move(ref, outcome(stats.done, stats.error), reason=job.capped)
+            return None
+        if job.state is JobState.STOPPING:
+            self._records.move(ref, JobState.STOPPED, reason=job.reason, idle=True)
+            return None
+        wanted = -(-definition.concurrency // PAGES_A_SHARD)
+        most = min(self._settings.shards_per_job, wanted, stats.live)
+        return Open(job, stats, most)
+
+    def _seed(self, ref: JobRef, definition: Definition) -> None:
+        """Put the start URLs into the frontier; doing it twice changes nothing."""
+        queue = RedisQueue(self._redis, self._keys.frontier(ref.site, ref.id))
+        queue.enqueue([new_page(url) for url in definition.start_urls])
+        self._records.note(ref, {"seeded": "1"})
+
+    def _send(self, jobs: Sequence[Open]) -> None:
+        slots = Nodes(self._redis, self._keys).slots()
+        if not jobs or not slots:
+            return
+        if self._redis.get(self._keys.yield_wanted()) not in (None, YIELD_WORD):
+            slots = min(slots, 2)  # a refresh waits for slots: one shard for all, until it has them
+        refs = {found.job.ref.member: found.job.ref for found in jobs}
+        live = self._shards.live(list(refs.values()))
+        claims = [_claim(found, count) for found, count in zip(jobs, live, strict=True)]
+        allotment = allot(claims, slots)
+        for member in allotment.send:
+            self._send_one(refs[member], jobs, slots)
+        self._ask_for_a_slot([f.job for f in jobs if f.job.ref.member in allotment.waiting])
+
+    def _send_one(self, ref: JobRef, jobs: Sequence[Open], slots: int) -> None:
+        refs = [found.job.ref for found in jobs]
+        most = next(found.most for found in jobs if found.job.ref == ref)
+        reservation = self._shards.reserve(ref, refs, per_job=most, budget=budget(slots))
+        if reservation is None:
+            return
+        try:
+            self._dispatch(ref.site, ref.id, reservation)
+        except BaseException:
+            self._shards.end(ref, reservation)
+            raise
+
+    def _ask_for_a_slot(self, waiting: Sequence[Job]) -> None:
+        now = float(self._redis.time()[0])
+        if any(job.state in WORKED and now - job.served_at > HUNGRY_AFTER_S for job in waiting):
+            self._redis.set(self._keys.yield_wanted(), YIELD_WORD, px=int(YIELD_S * 1000), nx=True)
+
+    def _retire(self, ref: JobRef) -> None:
+        """Let a finished job expire once everything it scraped is on disk."""
+        job = self._records.read(ref)
+        if job is not None:
+            if not drained(self._first_result(), job.last_result):
+                return
+            RedisQueue(self._redis, self._keys.frontier(ref.site, ref.id)).retire(RETENTION_S)
+            for part in _PARTS:
+                self._redis.expire(self._keys.job(ref.site, ref.id, part), RETENTION_S)
+        with self._redis.pipeline() as pipe:
+            pipe.srem(self._keys.ended_jobs(), ref.member)
+            pipe.zremrangebyscore(
+                self._keys.jobs(), "-inf", float(self._redis.time()[0]) - RETENTION_S
+            )
+            pipe.execute()
+
+    def _first_result(self) -> str | None:
+        found = self._redis.xrange(self._keys.results(), count=1)
+        return str(found[0][0]) if found else None
+
+
+def drained(first: str | None, last: str) -> bool:
+    """Tell whether everything up to the entry `last` is off a stream that begins with `first`.
+
+    >>> drained(None, "5-0"), drained("10-0", "9-3"), drained("9-1", "9-1")
+    (True, True, False)
+    """
+    return first is None or _place(first) > _place(last)
+
+
+def _place(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)
+
+
+def _claim(found: Open, live: int) -> Claim:
+    """A job whose pages all wait for their time needs no shard until then."""
+    stats = found.stats
+    idle = stats.queued == stats.delayed and not stats.in_progress
+    return Claim(found.job.ref.member, live, live if idle else found.most, found.job.served_at)
