@@ -14,8 +14,8 @@ from orchestrator.core.redis import RedisError
 from orchestrator.nodes.registry import Nodes
 from proxies import chunk, pace
 from proxies.chunk import Pace
+from proxies.notice import body_id
 from proxies.progress import LEASE_S, RefreshRecord
-from proxies.wait import body_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,11 +79,16 @@ class Dispatch:
             RedisUnavailable: it could not be sent.
         """
         members = [
-            self.app.signature("proxies.tasks.check_chunk", args=(job_id, index), immutable=True)
+            self.app.signature(
+                "proxies.tasks.check_chunk",
+                args=(job_id, index),
+                immutable=True,
+                ignore_result=True,
+            )
             for index in range(chunks)
         ]
         body = self.app.signature("proxies.tasks.collect", args=(job_id,))
         try:
-            chord(members, app=self.app).apply_async(body=body, task_id=body_id(job_id))
+            chord(members, body, app=self.app).apply_async(task_id=body_id(job_id))
         except (OperationalError, RedisError, RuntimeError, OSError) as error:
             raise RedisUnavailable(f"the chunks could not be sent: {error}") from error

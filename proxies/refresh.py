@@ -16,12 +16,13 @@ from proxies import progress
 from proxies.collect import Collector
 from proxies.dispatch import Dispatch
 from proxies.errand import Errand
+from proxies.notice import ChordNotice
 from proxies.outcome import Need, RefreshOutcome
 from proxies.pool import Pool
 from proxies.progress import RefreshRecord, RefreshStatus
 from proxies.snapshot import Snapshot
 from proxies.sources import Candidates, load, require_files, unique
-from proxies.wait import Patience, Wait, chord_notice
+from proxies.wait import Patience, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,11 +205,11 @@ class Refresher:
             record,
             self._collector(record.redis),
             self.snapshot,
+            ChordNotice(record.redis, self._app, record.job_id),
             on_progress=on_progress,
             patience=self._patience,
         )
-        listen = partial(chord_notice, self._app, record.job_id)
-        return self._outcome(record, waiting.until(deadline, listen), joined=joined)
+        return self._outcome(record, waiting.until(deadline), joined=joined)
 
     def _collector(self, redis: Redis) -> Collector:
         fresh_for = self._context.settings.proxies.fresh_for

@@ -14,7 +14,7 @@ from proxies.member import Member
 log = logging.getLogger(__name__)
 
 
-@shared_task(name="proxies.tasks.check_chunk", ignore_result=False)  # type: ignore[untyped-decorator]
+@shared_task(name="proxies.tasks.check_chunk", ignore_result=True)  # type: ignore[untyped-decorator]
 def check_chunk(job_id: str, index: int) -> int:
     """Check one chunk of a refresh; what it found goes to Redis, its index is the result."""
     try:

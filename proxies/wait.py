@@ -10,20 +10,18 @@ died are not waited for for ever.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.clock import SYSTEM, Clock, Deadline
 from orchestrator.core.errors import DeadlinePassed
 from orchestrator.core.redis import RedisError
-from proxies.errand import Errand
 from proxies.progress import Progress, RefreshStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery import Celery
-
     from proxies.collect import Collector
+    from proxies.notice import ChordNotice
     from proxies.progress import RefreshRecord
     from proxies.snapshot import Snapshot
 
@@ -52,6 +50,7 @@ class Wait:
         record: RefreshRecord,
         collector: Collector,
         snapshot: Snapshot,
+        notice: ChordNotice,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         patience: Patience | None = None,
@@ -60,6 +59,7 @@ class Wait:
         self._record = record
         self._collector = collector
         self._snapshot = snapshot
+        self._notice = notice
         self._on_progress = on_progress
         self._patience = patience or Patience()
         self._clock = clock
@@ -67,14 +67,14 @@ class Wait:
         self._kept_at = float("-inf")
         self._seen = Progress(record.job_id, None)
 
-    def until(self, deadline: Deadline, listen: Callable[[Deadline], Errand[Any]]) -> RefreshStatus:
-        """Return how the refresh ended; `listen` begins to wait for the chord's body.
+    def until(self, deadline: Deadline) -> RefreshStatus:
+        """Return how the refresh ended.
 
         Raises:
             DeadlinePassed: it has not ended; it may still go on.
         """
         status = (
-            self._by_chord(deadline.share(CHORD_PART), listen)
+            self._by_chord(deadline.share(CHORD_PART))
             or self._by_redis(deadline.share(REDIS_PART))
             or self._by_file(deadline)
         )
@@ -87,21 +87,20 @@ class Wait:
             hint="it may still go on: `orch proxies status`; chunks need a worker: `orch status`",
         )
 
-    def _by_chord(
-        self, deadline: Deadline, listen: Callable[[Deadline], Errand[Any]]
-    ) -> RefreshStatus | None:
+    def _by_chord(self, deadline: Deadline) -> RefreshStatus | None:
         """Wait for the notice; a chord that is lost, or knows nothing, costs only this share."""
-        notice: Errand[Any] | None = None
-        while not deadline.passed:
-            ended = notice is not None and notice.ended
-            try:
-                status = self._look()
-            except RedisError:
-                return None
-            if status or ended:
+        try:
+            if status := self._look():
                 return status
-            notice = notice or listen(deadline)
-            notice.wait(deadline.cap(self._patience.look_every))
+            with self._notice as notice:
+                while not deadline.passed:
+                    arrived = notice.arrived
+                    status = self._look()
+                    if status or arrived:
+                        return status
+                    notice.wait(deadline.cap(self._patience.look_every))
+        except RedisError:
+            pass  # the next stage has its own way to meet that
         return None
 
     def _by_redis(self, deadline: Deadline) -> RefreshStatus | None:
@@ -171,19 +170,3 @@ class Wait:
         if document.get("refresh") != self._record.job_id:
             return None
         return RefreshStatus(document.get("status") or RefreshStatus.COMPLETE)
-
-
-def body_id(job_id: str) -> str:
-    """The Celery id of the chord's body: whoever joins a refresh can wait for it too."""
-    return f"collect-{job_id}"
-
-
-def chord_notice(app: Celery, job_id: str, deadline: Deadline) -> Errand[Any]:
-    """Wait in a thread for the body's result, whatever it is: Celery's wait may hang with Redis."""
-
-    def wait() -> Any:
-        return app.AsyncResult(body_id(job_id)).get(
-            timeout=deadline.remaining(), propagate=False, disable_sync_subtasks=False
-        )
-
-    return Errand(wait)
