@@ -17,11 +17,12 @@ from orchestrator.core.errors import OrchError
 from orchestrator.core.mark import Mark
 from orchestrator.core.redis import Redis, RedisError, connect
 from orchestrator.core.script import Call, load
+from sites import summary
 from sites.outcome import Entry
 from sites.output import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from orchestrator.core.home import Home
     from orchestrator.core.keys import Keys
@@ -58,12 +59,16 @@ class Drain:
         """Drain what is left and end."""
         self._stopping = True
 
-    def run(self, mark: Mark) -> None:
-        """Drain until stopped; Redis or a disk that is away for a while ends nothing."""
+    def run(self, mark: Mark, summarise: Callable[[], None]) -> None:
+        """Drain until stopped; Redis or a disk that is away for a while ends nothing.
+
+        Every 2 s `mark` says that we live, and `summarise` writes what `orch status` shows.
+        """
         marked_at = float("-inf")
         while not self._stopping:
             if self._clock.monotonic() - marked_at >= MARK_EVERY_S:
                 self._say("the mark", lambda: mark.write(holder=self._token))
+                self._say("the summary", summarise)
                 marked_at = self._clock.monotonic()
             if not self._say("Redis", self._turn):
                 self._clock.sleep(RETRY_S)
@@ -187,7 +192,8 @@ def main() -> None:
     drain = Drain(client, context.keys, context.home)
     signal.signal(signal.SIGTERM, drain.stop)
     signal.signal(signal.SIGINT, drain.stop)
-    drain.run(Mark.of_this_process(context.home.mark("results")))
+    mark = Mark.of_this_process(context.home.mark("results"))
+    drain.run(mark, lambda: summary.write(context))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from orchestrator.core.files import unwritable
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
 
 Format = Literal["jsonl", "csv"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """Open a file that takes the place of `path` when all is written, and not before.
+
+    Raises:
+        DiskFull: what was there before is still there.
+        OrchError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def export(items: Callable[[], Iterable[dict[str, Any]]], form: Format, file: IO[str]) -> int:

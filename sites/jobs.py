@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.clock import SYSTEM, Deadline, wait_until
-from orchestrator.core.errors import ConfigError, OrchError
+from orchestrator.core.errors import ConfigError, NotRunning, OrchError, RedisUnavailable
+from orchestrator.core.redis import RedisError
+from orchestrator.nodes.registry import Nodes
 from sites.output import Results
 from sites.record import Job, Records
 from sites.registry import Registry
@@ -30,6 +32,8 @@ STOP_S = 8.0
 #: Results are on disk within this time, in seconds, unless the service `results` is away.
 DRAIN_S = 10.0
 LOOK_EVERY_S = 0.1
+#: A worker that is just being restarted is waited for so long, in seconds.
+WORKER_S = 5.0
 
 
 class SiteJobs:
@@ -53,9 +57,11 @@ class SiteJobs:
 
         Raises:
             ConfigError: there is no such site, or its file is wrong.
+            NotRunning: there is no worker to do it.
             OrchError: the last job is being stopped and does not end.
         """
         definition = self.definition(site)
+        self._need_worker()
         self._let_stop(site)
         ref, _ = self._records.create(site, definition.model_dump_json())
         self._topup.run()
@@ -67,7 +73,7 @@ class SiteJobs:
         Return it when it has stopped, or as it stands after `timeout` seconds.
 
         Raises:
-            OrchError: the site never had a job.
+            ConfigError: the site never had a job.
         """
         ref = self._newest(site)
         self._records.move(ref, JobState.STOPPING, reason="stopped on request")
@@ -78,9 +84,12 @@ class SiteJobs:
         """Let a stopped job go on with what is left, by today's definition; else change nothing.
 
         Raises:
-            OrchError: the site never had a job, or its job is being stopped and does not end.
+            ConfigError: the site never had a job.
+            NotRunning: there is no worker to do it.
+            OrchError: its job is being stopped and does not end.
         """
         ref = self._newest(site)
+        self._need_worker()
         self._let_stop(site)
         if self._read(ref).state is JobState.STOPPED:
             self._records.note(ref, {"definition": self.definition(site).model_dump_json()})
@@ -114,6 +123,24 @@ class SiteJobs:
 
         return wait_until(off, Deadline.after(timeout, SYSTEM), every=LOOK_EVERY_S)
 
+    def settled(self, timeout: float = DRAIN_S) -> bool:
+        """Tell whether all that was scraped is on disk, as far as anybody can know without Redis."""
+        try:
+            return self.wait_drained(timeout)
+        except (RedisUnavailable, RedisError):
+            return True
+
+    def failures(self, site: str, job_id: str | None = None) -> list[dict[str, Any]]:
+        """Return the pages of a job (default: the newest) that failed or lacked something.
+
+        Raises:
+            OrchError: nothing was scraped from the site.
+        """
+        self.settled()
+        with self.results(site) as results:
+            wanted = job_id or results.newest_job()
+            return results.failures(wanted) if wanted else []
+
     def results(self, site: str) -> Results:
         """Open what was scraped from `site`; needs neither Redis nor a definition.
 
@@ -134,6 +161,12 @@ class SiteJobs:
         self._app.send_task(
             "sites.tasks.shard", args=[site, job_id, reservation], expires=RESERVATION_S
         )
+
+    def _need_worker(self) -> None:
+        """Wait for a worker that is just starting; without one, say how to get one."""
+        nodes = Nodes(self._context.redis, self._context.keys)
+        if not wait_until(lambda: nodes.slots() > 0, Deadline.after(WORKER_S, SYSTEM)):
+            raise NotRunning("no worker is running", hint="`orch up -d` starts the services")
 
     def _newest(self, site: str) -> JobRef:
         ref = self._records.current(site)

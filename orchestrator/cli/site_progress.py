@@ -1,0 +1,169 @@
+"""Following site jobs to their ends: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from orchestrator.cli.console import err, out
+from orchestrator.cli.site_tables import left, line
+from orchestrator.core.clock import SYSTEM, Deadline
+from orchestrator.core.errors import RedisUnavailable
+from orchestrator.core.redis import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from orchestrator.facade import Orchestrator
+    from sites.jobs import Job
+
+LOOK_EVERY_S = 0.25
+#: Without a terminal a job has a line so often, in seconds, and one for each change of its state.
+LINE_EVERY_S = 3.0
+#: Redis may be away for so long, in seconds, before we give up following; the job goes on.
+REDIS_AWAY_S = 20.0
+
+ACTIVE = frozenset({"pending", "running", "stopping"})
+CODES = {"done": 0, "partial": 6, "stopped": 6, "failed": 1}
+INTERRUPTED = 130
+
+Rows = list[dict[str, Any]]
+
+
+def follow(
+    orch: Orchestrator, names: Sequence[str], start: Callable[[str], Job], *, wait: bool
+) -> int:
+    """Start the jobs of `names` and follow them; return the exit code. Ctrl+C stops them."""
+    started: list[str] = []
+    try:
+        for name in names:
+            job = start(name)
+            started.append(name)
+            err.print(f"{name}: job {job.ref.id} is {job.state}", markup=False)
+        if not wait:
+            return 0
+        rows = _to_the_end(orch, started)
+    except KeyboardInterrupt:
+        return _stop(orch, started)
+    orch.sites.settled()
+    for row in orch.sites.status(started):
+        out.print(line(row), markup=False)
+        if row["error"]:
+            out.print(f"  {row['error']}; `orch sites failures {row['site']}`", markup=False)
+    return _code([row["state"] for row in rows])
+
+
+def _code(states: Sequence[str]) -> int:
+    """The worst of several ends: failed, then in part, then done."""
+    codes = {CODES[state] for state in states}
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def _to_the_end(orch: Orchestrator, names: Sequence[str]) -> Rows:
+    with _shown() as show:
+        for rows in _looks(orch, names):
+            show(rows)
+            if not any(row["state"] in ACTIVE for row in rows):
+                return rows
+            SYSTEM.sleep(LOOK_EVERY_S)
+    return []
+
+
+def _looks(orch: Orchestrator, names: Sequence[str]) -> Iterator[Rows]:
+    """Look at the jobs again and again; Redis may be restarted meanwhile."""
+    away: Deadline | None = None
+    while True:
+        try:
+            rows = orch.sites.status(names)
+        except RedisError as error:
+            away = away or Deadline.after(REDIS_AWAY_S, SYSTEM)
+            if away.passed:
+                raise RedisUnavailable(
+                    f"Redis has been away for {REDIS_AWAY_S:g} s: {error}",
+                    hint="the job goes on when it is back; `orch status` shows what runs",
+                ) from error
+            SYSTEM.sleep(LOOK_EVERY_S)
+        else:
+            away = None
+            yield rows
+
+
+def _stop(orch: Orchestrator, names: Sequence[str]) -> int:
+    """Stop what was followed; a second Ctrl+C ends at once."""
+    try:
+        for name in names:
+            orch.sites.stop(name, timeout=0)
+        for name in names:
+            job = orch.sites.stop(name)
+            told = f"{name}: {job.state}; `orch sites resume {name}` goes on with it"
+            err.print(told, markup=False)
+    except KeyboardInterrupt:
+        err.print("not waiting; the jobs stop by themselves")
+    return INTERRUPTED
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Rows], None]]:
+    if not err.is_terminal:
+        yield _Lines().show
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield _Bars(progress).show
+
+
+class _Bars:
+    """One bar for each job."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, rows: Rows) -> None:
+        """Draw how the jobs stand."""
+        for row in rows:
+            site = row["site"]
+            if site not in self._tasks:
+                self._tasks[site] = self._progress.add_task(site, told="")
+            ended = row["pages_done"] + row["pages_failed"] + row["pages_skipped"]
+            self._progress.update(
+                self._tasks[site],
+                completed=ended,
+                total=row["pages_known"] or None,
+                told=_told(row),
+            )
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    parts = [row["state"], f"{row['items']} items", f"{row['rate_per_s']:g}/s"]
+    if row["pages_failed"]:
+        parts.append(f"{row['pages_failed']} failed")
+    if row["eta_s"] is not None:
+        parts.append(f"{left(row)} left")
+    if row["reason"]:
+        parts.append(row["reason"])
+    return " · ".join(parts)
+
+
+class _Lines:
+    """A line for each change of a job's state, and one now and then."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[tuple[str, str], float]] = {}
+
+    def show(self, rows: Rows) -> None:
+        """Print what is new."""
+        now = SYSTEM.monotonic()
+        for row in rows:
+            mark = (row["state"], row["reason"])
+            before, at = self._told.get(row["site"], (("", ""), 0.0))
+            if mark != before or now - at >= LINE_EVERY_S:
+                self._told[row["site"]] = (mark, now)
+                err.print(line(row), markup=False)
