@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from proxies.refresh import RefreshOutcome
+    from proxies.outcome import RefreshOutcome
     from sites.jobs import Job
 
 #: How long a start or a stop of services may take before we say so, in seconds.

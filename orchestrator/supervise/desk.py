@@ -76,6 +76,8 @@ class Desk:
         if request.get("services"):
             return self._supervisor.stop_some(names)
         self._supervisor.request_stop()
+        for name in names:
+            self._supervisor.keepers[name].wanted = False
         return names
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.supervise.keeper import Keeper
 
 #: A hook (stopping the sites) has so long, in seconds; then the stop goes on without it.
-HOOK_S = 3.0
+HOOK_S = 5.0
 #: How often a running hook is looked at, in seconds.
 HOOK_LOOK_S = 0.01
 
@@ -25,6 +25,8 @@ class Farewell:
 
     def __init__(self, keepers: Sequence[Keeper], events: EventLog, now: float) -> None:
         self._keepers = list(keepers)
+        for keeper in keepers:
+            keeper.wanted = False  # at once: whoever waits for the end must not see the beginning
         self._hooks: list[subprocess.Popen[bytes]] = []
         self._deadline = now + HOOK_S
         self._events = events

@@ -97,7 +97,8 @@ def _python(
         # The URL may hold a password: the environment of a process is its owner's only.
         env=_environment(config, name)
         | {"ORCH_REDIS": config.redis_url, "ORCH_PREFIX": config.keys.prefix},
-        cwd=str(home.path),
+        # Celery imports with the current folder first, and a home has a folder `sites` of its own.
+        cwd=str(home.run),
         log=str(home.log(name)),
         probe=ProbeSpec("mark", str(home.mark(name)), every_s=2.0, threshold=1, max_age_s=silence),
         # A worker ends warm on TERM (its shards end their slices), cold on QUIT.

@@ -32,9 +32,8 @@ def lookalikes(tmp_path: Path) -> Iterator[list[int]]:
     """Processes whose command lines read like ours, and which are not."""
     sleep = shutil.which("sleep")
     assert sleep
-    made = []
-    for words in (["redis-server", "600"], [f"{sys.executable} -m celery worker orch", "600"]):
-        made.append(subprocess.Popen(words[:1] + words[1:], executable=sleep, cwd=tmp_path))
+    names = ("redis-server", f"{sys.executable} -m celery worker orch")
+    made = [subprocess.Popen([name, "600"], executable=sleep, cwd=tmp_path) for name in names]
     yield [process.pid for process in made]
     for process in made:
         process.kill()
