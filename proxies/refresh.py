@@ -83,7 +83,11 @@ class Refresher:
             RedisUnavailable: Redis does not answer; nothing was started.
             DeadlinePassed: the refresh has not ended in time; it may still go on.
         """
-        deadline = _deadline(timeout)
+        return self._refresh(_deadline(timeout), on_progress, join=join, wait=wait)
+
+    def _refresh(
+        self, deadline: Deadline | None, on_progress: OnProgress, *, join: bool, wait: bool
+    ) -> RefreshOutcome:
         settings = self._context.settings.proxies
         require_files(settings.sources, self._context.home.path)
         redis = self._connect()
@@ -116,6 +120,7 @@ class Refresher:
         deadline = deadline or Deadline.after(_budget(record))
         return self._wait(record, deadline, on_progress, joined=True)
 
+    @_translated()
     def ensure(
         self, min_count: int, timeout: float | None = None, on_progress: OnProgress = None
     ) -> int:
@@ -123,17 +128,19 @@ class Refresher:
 
         Raises: as `refresh` does.
         """
-        _deadline(timeout)
-        if self.needed(if_below=min_count).needed:
-            return self.refresh(timeout=timeout, on_progress=on_progress).usable
-        return self.usable_count()
+        deadline = _deadline(timeout)
+        usable = len(Pool(self._connect(), self._context.keys).usable(self._fresh_for))
+        if usable >= min_count:
+            return usable
+        return self._refresh(deadline, on_progress, join=True, wait=True).usable
 
+    @_translated()
     def needed(self, if_older_than: float | None = None, if_below: int | None = None) -> Need:
         """Tell whether one of the conditions that are given asks for a refresh; without any, yes."""
         if if_older_than is None and if_below is None:
             return Need(needed=True, why="asked for")
-        state = self.pool.state()
-        usable = len(state.usable(self._context.settings.proxies.fresh_for))
+        state = Pool(self._connect(), self._context.keys).state()
+        usable = len(state.usable(self._fresh_for))
         if state.refreshed_at is None:
             return Need(needed=True, why="there was none yet")
         age = max(0.0, state.now - state.refreshed_at)
@@ -141,6 +148,7 @@ class Refresher:
         few = if_below is not None and usable < if_below
         return Need(old or few, f"{usable} usable, refreshed {duration.show(age)} ago")
 
+    @_translated()
     def progress(self, job_id: str | None = None) -> dict[str, Any] | None:
         """One look at a refresh, by default at the newest: the form of `orch status --json`."""
         redis, keys = self._context.redis, self._context.keys
@@ -158,12 +166,15 @@ class Refresher:
     @property
     def snapshot(self) -> Snapshot:
         """The file that shows the pool."""
-        fresh_for = self._context.settings.proxies.fresh_for
-        return Snapshot(self._context.home.live_proxies, fresh_for)
+        return Snapshot(self._context.home.live_proxies, self._fresh_for)
 
     def usable_count(self) -> int:
         """How many proxies are usable now."""
-        return len(self.pool.usable(self._context.settings.proxies.fresh_for))
+        return len(self.pool.usable(self._fresh_for))
+
+    @property
+    def _fresh_for(self) -> float:
+        return self._context.settings.proxies.fresh_for
 
     def _connect(self) -> Redis:
         """Connect for the whole refresh, with a PING, as Celery may try for long before it gives up."""
@@ -212,20 +223,19 @@ class Refresher:
         return self._outcome(record, waiting.until(deadline), joined=joined)
 
     def _collector(self, redis: Redis) -> Collector:
-        fresh_for = self._context.settings.proxies.fresh_for
-        return Collector(redis, self._context.keys, self._context.home.live_proxies, fresh_for)
+        file = self._context.home.live_proxies
+        return Collector(redis, self._context.keys, file, self._fresh_for)
 
     def _outcome(
         self, record: RefreshRecord, ended: RefreshStatus | None, *, joined: bool
     ) -> RefreshOutcome:
         """Put together what is known; from the file when Redis has gone meanwhile."""
-        fresh_for = self._context.settings.proxies.fresh_for
         try:
             status = ended or record.read().status or RefreshStatus.DISPATCHED
             if ended:
                 self._collector(record.redis).show(ended)
             said = {**record.facts(), **record.summary()}
-            usable = len(Pool(record.redis, self._context.keys).usable(fresh_for))
+            usable = len(Pool(record.redis, self._context.keys).usable(self._fresh_for))
         except RedisError:
             if not ended:
                 raise

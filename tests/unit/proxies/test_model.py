@@ -45,7 +45,7 @@ def test_a_line_is_read(text: str, proxy: Proxy) -> None:
     ],
 )
 def test_a_line_that_is_no_proxy_is_refused_and_not_repeated(text: str) -> None:
-    with pytest.raises(ValueError, match="not|must|unknown") as refused:
+    with pytest.raises(ValueError, match=r"not|must|unknown") as refused:
         parse(text)
 
     assert not text or text not in str(refused.value)
