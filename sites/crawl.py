@@ -229,10 +229,11 @@ class Crawl:
         self._settler.room.left = self._definition.limits.pages - stats.total
 
     async def _extends(self) -> None:
-        """Renew the leases of the pages, so that only a dead shard loses them."""
+        """Renew the leases of pages and of slots at the gate: only a dead shard loses them."""
         while True:
             await asyncio.sleep(EXTEND_EVERY_S)
             with contextlib.suppress(RedisError):
+                await self._asker.gate.renew()
                 lost = await self._queue.extend(dict(self._held), PAGE_TTL_S)
                 for job_id in lost:
                     self._held.pop(job_id, None)

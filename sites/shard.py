@@ -12,7 +12,7 @@ from orchestrator.gate.model import Limits
 from orchestrator.queue.redis import AsyncRedisQueue
 from proxies.rotation import Rotation
 from sites.ask import Asker
-from sites.crawl import Crawl, End, Terms
+from sites.crawl import EXTEND_EVERY_S, Crawl, End, Terms
 from sites.definition import Definition
 from sites.extract import Extractor
 from sites.record import Records
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: A slot at the gate must outlive its request, by so many seconds.
-SLOT_SPARE_S = 30.0
+#: A slot at the gate that is not renewed for so long is free again, in seconds.
+SLOT_TTL_S = 3 * EXTEND_EVERY_S
 
 
 def run_shard(context: Context, ref: JobRef, reservation: str, topup: TopUp) -> End | None:
@@ -90,5 +90,5 @@ def limits_of(definition: Definition) -> Limits:
         rate_per_s=definition.rate,
         burst=definition.burst,
         slots=definition.concurrency,
-        lease_s=definition.limits.timeout + SLOT_SPARE_S,
+        lease_s=SLOT_TTL_S,
     )

@@ -39,16 +39,20 @@ class RedisGate:
         self._site = site
         self._keys = [keys.gate(site, part) for part in ("rate", "breaker", "slots")]
         self._window = keys.gate(site, "window")
+        self._out: set[str] = set()
         self.limits = limits
 
     async def try_enter(self, host: str, max_wait: float = 0.0) -> Permit | Refused:
         """Answer at once. A permit whose `wait_s` (at most `max_wait`) is not 0 is for that time."""
         token = secrets.token_hex(8)
         try:
-            return await self._enter(token, host, max_wait).run_async(self._client)
+            answer = await self._enter(token, host, max_wait).run_async(self._client)
         except asyncio.CancelledError:
             await self._give_back(Permit(self._site, host, token))
             raise
+        if isinstance(answer, Permit):
+            self._out.add(_holder(token, host))
+        return answer
 
     async def enter(self, host: str, deadline: Deadline) -> Permit:
         """Wait until a request may be made now.
@@ -69,7 +73,18 @@ class RedisGate:
         self, permit: Permit, outcome: Outcome, retry_after: float | None = None
     ) -> None:
         """Give the slot back and report; `retry_after` (s) keeps everybody out for that long."""
+        self._out.discard(_holder(permit.token, permit.host))
         await self._leave(permit, outcome, retry_after or 0.0).run_async(self._client)
+
+    async def renew(self) -> None:
+        """Keep the slots of all permits that are out; called every third of `limits.lease_s`.
+
+        The lease is short, so that the slots of a killed process are soon free again, and a long
+        request keeps its own all the same.
+        """
+        if self._out:
+            args = [_us(self.limits.lease_s), GATE_TTL_S * 1000, *sorted(self._out)]
+            await Call(load(_PACKAGE, "renew"), self._keys[2:], args, int).run_async(self._client)
 
     async def _sleep(self, permit: Permit) -> None:
         try:

@@ -170,6 +170,23 @@ def test_the_slot_of_a_dead_holder_comes_back_by_itself(setup: Setup) -> None:
     assert isinstance(gate.try_enter(HOST, 1), Refused)
 
 
+def test_a_slot_that_is_renewed_outlasts_its_lease_and_a_lost_one_is_not_revived(
+    setup: Setup,
+) -> None:
+    gate = setup.gate(replace(QUICK, slots=2, lease_s=10))
+    kept, lost = gate.try_enter(HOST), gate.try_enter(HOST)
+    setup.let_lease_run_out(lost)
+    ends = setup.client.zscore(SLOTS, f"{kept.token} {kept.host}")
+
+    gate.renew()
+
+    assert setup.client.zscore(SLOTS, f"{kept.token} {kept.host}") > ends
+    assert setup.client.zscore(SLOTS, f"{lost.token} {lost.host}") == 1
+    gate.leave(kept, Outcome.OK)
+    gate.renew()
+    assert not setup.client.zscore(SLOTS, f"{kept.token} {kept.host}")
+
+
 def test_a_lease_begins_when_the_request_is_due(setup: Setup) -> None:
     gate = setup.gate(replace(SLOW, lease_s=60))
     gate.try_enter(HOST)
