@@ -11,7 +11,7 @@ from orchestrator.celery_app.app import make_app
 from orchestrator.core import mark
 from orchestrator.core.clock import SYSTEM, Deadline, wait_until
 from orchestrator.core.context import Context
-from orchestrator.core.errors import NotRunning, OrchError, ServiceFailed
+from orchestrator.core.errors import NotRunning, OrchError, ServiceFailed, UsableProxiesMissing
 from orchestrator.supervise import specs
 from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.supervisor import Supervisor
@@ -202,10 +202,23 @@ class Orchestrator:
     # sites
 
     def start_site_scraper(self, site: str, *, timeout: float | None = None) -> Job:
-        """Start the job of a site (the running one, if there is one), with proxies if it needs them."""
-        definition = self.sites.definition(site)
-        if definition.proxies != "never":
-            self.wait_for_proxies(timeout=timeout)
+        """Start the job of a site, or return the one that runs; with fresh proxies if it wants them.
+
+        Raises:
+            ConfigError: there is no such site, or its file is wrong.
+            UsableProxiesMissing: it requires proxies, and none is usable after a refresh.
+            DeadlinePassed: the refresh did not end in time.
+        """
+        wish = self.sites.definition(site).proxies
+        sources = self.context.settings.proxies.sources
+        if wish == "require" or (wish == "prefer" and sources):
+            usable = self.wait_for_proxies(timeout=timeout)
+            if wish == "require" and not usable:
+                raise UsableProxiesMissing(
+                    f"{site} requires proxies, and none is usable",
+                    hint="name lists of proxies in orch.toml ([proxies] sources = [...]), "
+                    "then `orch proxies refresh` shows why which was refused",
+                )
         return self.sites.start(site)
 
     def stop_site_scraper(self, site: str) -> None:

@@ -9,12 +9,13 @@ import typer
 from rich.table import Table
 
 from orchestrator.cli.console import emit_json, invocation, out
-from orchestrator.cli.later import later
 from orchestrator.core.home import Home
+from orchestrator.operate.doctor import examine
 
-examine = later("orchestrator.operate.doctor", "examine")
+app = typer.Typer()
 
 
+@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
 ) -> None:

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import config, demo, doctor, proxies, services, sites
+from orchestrator.cli import services
 from orchestrator.cli.console import Invocation, invocation
+from orchestrator.cli.groups import LazyGroup
 from orchestrator.core.errors import ConfigError
 
 app = typer.Typer(
     name="orch",
+    cls=LazyGroup,
     help="Keeps Redis and Celery up, proxies fresh, and runs one scrape job per site.",
     no_args_is_help=True,
     add_completion=True,
@@ -20,11 +22,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 services.add_to(app)
-app.command("doctor")(doctor.doctor)
-app.add_typer(config.app, name="config", help="Show, check or write the configuration.")
-app.add_typer(proxies.app, name="proxies", help="Refresh and look at the pool of proxies.")
-app.add_typer(sites.app, name="sites", help="Start, stop and look at scrape jobs.")
-app.command("demo")(demo.demo)
 
 
 def _version(asked: bool) -> None:

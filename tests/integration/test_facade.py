@@ -11,7 +11,7 @@ import pytest
 import orchestrator
 from orchestrator.core.errors import ServiceFailed
 from orchestrator.supervise.ownership import launched
-from tests.support.orch import Orch, a_home
+from tests.support.orch import Orch, a_home, eventually
 from tests.support.site_server import Site, tree
 
 
@@ -108,3 +108,16 @@ def test_a_service_that_cannot_start_is_an_error_with_its_log(home: Path) -> Non
         orch.start_redis()
 
     assert failed.value.log_tail
+
+
+def test_status_shows_proxies_and_sites_without_asking_redis(home: Path) -> None:
+    there = Orch(home)
+    there.up()
+
+    def shown() -> bool:
+        status = there.status()
+        return set(status["proxies"]) == {"live", "usable", "refreshed_at", "refresh"}
+
+    eventually(shown)
+    there("down")
+    assert there.status()["proxies"]["usable"] == 0
