@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 INDENT = "   "
 
+app = typer.Typer()
 
+
+@app.command()
 def demo(
     remove: Annotated[bool, typer.Option("--remove", help="Remove its files at the end.")] = False,
 ) -> None:
@@ -34,13 +37,15 @@ def show(scene: Scene) -> None:
             if scene.command:
                 out.print(Text(f"{INDENT}$ {scene.command}", style="cyan"))
         case Done():
-            text = (
-                f"{scene.text} ({scene.seconds:.1f} s)" if scene.text else f"{scene.seconds:.1f} s"
-            )
+            took = f"{scene.seconds:.1f} s"
+            text = f"{scene.text} ({took})" if scene.text else took
             out.print(Text(INDENT + text, style="green"))
         case Rows():
             for line in aligned(scene):
-                out.print(Text(line), overflow="ellipsis", no_wrap=True)
+                if out.is_terminal:
+                    out.print(Text(line), overflow="ellipsis", no_wrap=True)
+                else:
+                    out.print(Text(line), soft_wrap=True)
         case Line():
             out.print(Text(scene.text))
     sys.stdout.flush()

@@ -28,7 +28,7 @@ flags.add_argument("--leave-from", default="", help="The address that requests l
 _LOOPBACK = {"127.0.0.1": "127.1"}
 
 
-class LeaveFrom(HttpProxyBasePlugin):
+class LeaveFrom(HttpProxyBasePlugin):  # type: ignore[misc]  # its types are not looked at
     """Gives upstream connections an address of their own."""
 
     def resolve_dns(self, host: str, port: int) -> tuple[str | None, HostPort | None]:

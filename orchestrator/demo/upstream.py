@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from orchestrator.core.errors import Unavailable
 
+#: What a direct connection comes from.
+OUR_ADDRESS = "127.0.0.1"
+
 
 class Kind(StrEnum):
     """What a proxy of the demo does, in the words of the table that people see."""

@@ -95,7 +95,7 @@ def test_the_whole_of_it_ends_well_and_leaves_nothing_running(folder: Path) -> N
     run = Run(folder)
     assert run.read_to_the_end() == 0, run.text
     assert time.monotonic() - started < 90
-    assert "0 processes of this demo" in run.text
+    assert "processes of this demo: 0, open ports of 15: 0" in run.text
     assert run.pids == []
     home = next(folder.glob("orch-demo-*"))
     assert (home / "pydocs.jsonl").stat().st_size > 10_000
