@@ -196,7 +196,7 @@ def test_a_partial_refresh_keeps_fresh_verdicts_about_what_it_did_not_check(
 
 
 def test_a_judge_that_is_down_leaves_pool_and_file_as_they_were(home: ProxyHome) -> None:
-    home.refresher.pool.replace(verdicts(home, 3))
+    home.refresher.pool.replace([*verdicts(home, 3), *verdicts(home, 5, age=9000)[3:]])
     home.refresher.snapshot.write(home.refresher.pool, "COMPLETE")
     before = home.refresher.snapshot.path.read_bytes()
     job_id = begin(home, 1)
@@ -208,6 +208,7 @@ def test_a_judge_that_is_down_leaves_pool_and_file_as_they_were(home: ProxyHome)
     assert "judge unavailable" in outcome.problems[0]
     assert (outcome.usable, len(usable(home))) == (3, 3)
     assert home.refresher.snapshot.path.read_bytes() == before
+    assert home.refresher.pool.counts()["live"] == 5
 
 
 def test_nine_usable_of_ten_refresh_and_ten_do_not(home: ProxyHome) -> None:
