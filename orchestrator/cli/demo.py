@@ -41,11 +41,12 @@ def show(scene: Scene) -> None:
             text = f"{scene.text} ({took})" if scene.text else took
             out.print(Text(INDENT + text, style="green"))
         case Rows():
-            for line in aligned(scene):
+            heading, *lines = aligned(scene)
+            for line in (Text(heading, style="dim"), *map(Text, lines)):
                 if out.is_terminal:
-                    out.print(Text(line), overflow="ellipsis", no_wrap=True)
+                    out.print(line, overflow="ellipsis", no_wrap=True)
                 else:
-                    out.print(Text(line), soft_wrap=True)
+                    out.print(line, soft_wrap=True)
         case Line():
             out.print(Text(scene.text))
     sys.stdout.flush()
