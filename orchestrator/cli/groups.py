@@ -44,6 +44,7 @@ class LazyGroup(TyperGroup):
 
     def _lines(self, ctx: Any) -> Iterable[tuple[str, str]]:
         for name in super().list_commands(ctx):
-            yield name, super().get_command(ctx, name).get_short_help_str(WIDEST_HELP)
+            command = super().get_command(ctx, name)
+            yield name, command.get_short_help_str(WIDEST_HELP) if command else ""
         for name, (_, told) in LAZY.items():
             yield name, told

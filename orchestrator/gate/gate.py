@@ -83,7 +83,8 @@ class RedisGate:
         request keeps its own all the same.
         """
         if self._out:
-            args = [_us(self.limits.lease_s), GATE_TTL_S * 1000, *sorted(self._out)]
+            args: list[str | int] = [_us(self.limits.lease_s), GATE_TTL_S * 1000]
+            args += sorted(self._out)
             await Call(load(_PACKAGE, "renew"), self._keys[2:], args, int).run_async(self._client)
 
     async def _sleep(self, permit: Permit) -> None:

@@ -54,7 +54,7 @@ class Process:
                     start_new_session=True,
                 )
         except FileNotFoundError as error:
-            raise BinaryMissing(f"{spec.name}: {spec.command[0]} is not there") from error
+            raise BinaryMissing(f"{spec.name}: {error.filename} is not there") from error
         except OSError as error:
             raise ServiceFailed(spec.name, f"cannot be started: {error.strerror}") from error
         return cls(identify(child.pid), launch, _pidfd(child.pid), child)
