@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import duration
 from orchestrator.core.clock import Deadline
-from orchestrator.core.errors import Busy, ConfigError, OrchError, RedisUnavailable
-from orchestrator.core.redis import RedisError, connect
+from orchestrator.core.errors import Busy, ConfigError, OrchError
+from orchestrator.core.redis import RedisError, connect, translated
 from proxies import progress
 from proxies.collect import Collector
 from proxies.dispatch import Dispatch
@@ -25,7 +24,7 @@ from proxies.sources import Candidates, load, require_files, unique
 from proxies.wait import Patience, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from celery import Celery
 
@@ -43,17 +42,6 @@ REDIS_TIMEOUT_S = 0.5
 UNKNOWN_BUDGET_S = 600.0
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Say in our words that Redis has gone."""
-    try:
-        yield
-    except RedisError as error:
-        raise RedisUnavailable(
-            f"Redis does not answer: {error}", hint="`orch status` shows what runs"
-        ) from error
-
-
 class Refresher:
     """Keeps the pool of one home fresh; `app` is the Celery application that reaches its workers."""
 
@@ -62,7 +50,7 @@ class Refresher:
         self._app = app
         self._patience = patience or Patience()
 
-    @_translated()
+    @translated()
     def refresh(
         self,
         *,
@@ -104,7 +92,7 @@ class Refresher:
         deadline = deadline or Deadline.after(budget or _budget(record))
         return self._wait(record, deadline, on_progress, joined=bool(running))
 
-    @_translated()
+    @translated()
     def wait_for(
         self, job_id: str, timeout: float | None = None, on_progress: OnProgress = None
     ) -> RefreshOutcome:
@@ -120,7 +108,7 @@ class Refresher:
         deadline = deadline or Deadline.after(_budget(record))
         return self._wait(record, deadline, on_progress, joined=True)
 
-    @_translated()
+    @translated()
     def ensure(
         self, min_count: int, timeout: float | None = None, on_progress: OnProgress = None
     ) -> int:
@@ -134,7 +122,7 @@ class Refresher:
             return usable
         return self._refresh(deadline, on_progress, join=True, wait=True).usable
 
-    @_translated()
+    @translated()
     def needed(self, if_older_than: float | None = None, if_below: int | None = None) -> Need:
         """Tell whether one of the conditions that are given asks for a refresh; without any, yes."""
         if if_older_than is None and if_below is None:
@@ -148,7 +136,7 @@ class Refresher:
         few = if_below is not None and usable < if_below
         return Need(old or few, f"{usable} usable, refreshed {duration.show(age)} ago")
 
-    @_translated()
+    @translated()
     def progress(self, job_id: str | None = None) -> dict[str, Any] | None:
         """One look at a refresh, by default at the newest: the form of `orch status --json`."""
         redis, keys = self._context.redis, self._context.keys

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
 
 import redis.asyncio
 from redis import Redis
@@ -14,6 +15,9 @@ from redis.retry import Retry
 
 from orchestrator.core.errors import RedisUnavailable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = [
     "GONE",
     "AsyncRedis",
@@ -22,12 +26,28 @@ __all__ = [
     "ResponseError",
     "connect",
     "connect_async",
+    "translated",
 ]
 
 AsyncRedis: TypeAlias = redis.asyncio.Redis
 
 #: What redis-py raises when the server is away for the moment.
 GONE = (RedisConnectionError, RedisTimeoutError)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Say in our words that Redis does not answer; also a decorator.
+
+    Raises:
+        RedisUnavailable: for whatever redis-py raises.
+    """
+    try:
+        yield
+    except RedisError as error:
+        raise RedisUnavailable(
+            f"Redis does not answer: {error}", hint="`orch status` shows what runs"
+        ) from error
 
 
 def connect(url: str, *, timeout: float = 2.0, check: bool = True, retries: int = 3) -> Redis:
