@@ -16,6 +16,7 @@ CONFIG_NAME = "orch.toml"
 
 #: A Unix socket's path may have 107 bytes and a closing zero (sun_path).
 LONGEST_SOCKET_PATH = 107
+LONGEST_SOCKET_NAME = "control.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +89,22 @@ class Home:
 
     def socket(self, name: str) -> Path:
         """Path of a Unix socket: in `data/run`, or in a private folder if that is too long."""
-        path = self.run / name
-        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-            return path
+        return self._sockets / name
+
+    @property
+    def _sockets(self) -> Path:
+        """One folder for all of them, whatever the lengths of their names."""
+        if len(os.fsencode(self.run / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
+            return self.run
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         root = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-        return Path(root) / f"orch-{os.getuid()}-{digest}" / name
+        return Path(root) / f"orch-{os.getuid()}-{digest}"
 
     def make(self) -> Home:
         """Make the folders, private."""
         for folder in (self.data, self.run, self.logs, self.live_proxies.parent):
             private_folder(folder)
-        private_folder(self.socket("x").parent)
+        private_folder(self._sockets)
         return self
 
     def identity(self) -> str:

@@ -62,6 +62,21 @@ def test_ten_ups_at_once_give_one_of_everything(orch: Orch) -> None:
     assert sorted(started) == sorted(SERVICES)
 
 
+def test_of_five_ups_in_the_foreground_one_stays_and_the_others_exit_with_0(orch: Orch) -> None:
+    ups = [orch.popen("up", start_new_session=True) for _ in range(5)]
+
+    eventually(lambda: sum(up.poll() is not None for up in ups) == 4, 60)
+    (stayed,) = [up for up in ups if up.poll() is None]
+    gone = [up for up in ups if up is not stayed]
+
+    assert [up.returncode for up in gone] == [0] * 4, [up.communicate()[0] for up in gone]
+    started = [event["service"] for event in orch.events() if event["event"] == "service.started"]
+    assert sorted(started) == sorted(SERVICES)
+    os.killpg(stayed.pid, signal.SIGINT)
+    stayed.communicate(timeout=20)
+    assert stayed.returncode == 130
+
+
 def test_the_socket_and_its_folder_are_private_and_there_is_no_port(orch: Orch) -> None:
     orch.up("redis")
 
