@@ -35,7 +35,7 @@ class Member:
 
     def run(self) -> None:
         """Check the chunk and report; a failure costs only this chunk."""
-        if self._record.reported(self.index):
+        if not self._record.wants(self.index):
             return
         try:
             report, sample = self._check()

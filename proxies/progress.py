@@ -48,7 +48,7 @@ class RefreshStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One look at a refresh; ages are in seconds on the server's clock."""
+    """One look at a refresh."""
 
     job_id: str
     status: RefreshStatus | None
@@ -57,8 +57,8 @@ class Progress:
     started_chunks: int = 0
     candidates: int = 0
     checked: int = 0
-    running_s: float = 0.0  #: since it was dispatched
-    silent_s: float = 0.0  #: since a chunk gave a sign of life
+    running_s: float = 0.0  #: since it was dispatched, on the server's clock
+    sign: str = ""  #: changes whenever a chunk gives a sign of life
 
     @property
     def final(self) -> bool:
@@ -124,13 +124,16 @@ class RefreshRecord:
 
     def _begin(self, total: int, lease_s: float) -> Call[str]:
         names = ("status", "total_chunks", "completed_chunks", "started_at", "beat")
+        before = last(self.redis, self.keys)
         keys = [
             self.keys.refresh_current(),
             self.keys.refresh_last(),
             *map(self.key, names),
             self.keys.yield_wanted(),
+            *(self.keys.refresh(before, field) for field in ("status", "summary")),
         ]
         args: list[str | int] = [self.job_id, total, _ms(lease_s), _ms(YIELD_S), RETENTION_S]
+        args.append(json.dumps({"problems": ["given up: nobody worked on it or waited for it"]}))
         return Call(_script("begin"), keys, args, str)
 
     def chunk(self, index: int) -> list[str]:
@@ -163,9 +166,14 @@ class RefreshRecord:
         args: list[str | int] = [index, json.dumps(report), checked, RETENTION_S]
         return Call(_script("record"), [*map(self.key, names)], args, bool).run(self.redis)
 
-    def reported(self, index: int) -> bool:
-        """Whether a chunk has reported already: a redelivered one has nothing to do."""
-        return bool(self.redis.hexists(self.key("verdicts"), str(index)))
+    def wants(self, index: int) -> bool:
+        """Whether a chunk's report is wanted: not after the end, nor from one that has reported."""
+        with self.redis.pipeline() as pipe:
+            pipe.get(self.key("status"))
+            pipe.hexists(self.key("verdicts"), str(index))
+            text, reported = pipe.execute()
+        status = _status(text)
+        return status is not None and not status.final and not reported
 
     def reports(self) -> dict[int, dict[str, Any]]:
         """What each chunk that has reported found."""
@@ -195,7 +203,7 @@ class RefreshRecord:
             int(candidates or 0),
             sum(map(int, checked)),
             max(0.0, now - float(started or now)),
-            max(0.0, now - float(beat or now)),
+            beat or "",
         )
 
     def retire(self) -> None:

@@ -65,6 +65,7 @@ class Wait:
         self._clock = clock
         self._all_reported_at: float | None = None
         self._kept_at = float("-inf")
+        self._sign, self._sign_at = "", clock.monotonic()
         self._seen = Progress(record.job_id, None)
 
     def until(self, deadline: Deadline) -> RefreshStatus:
@@ -158,7 +159,10 @@ class Wait:
         return self._clock.monotonic() - self._all_reported_at >= self._patience.body
 
     def _is_lost(self, seen: Progress) -> bool:
-        return seen.started_chunks > 0 and seen.silent_s > self._patience.silence
+        if self._sign != seen.sign:
+            self._sign, self._sign_at = seen.sign, self._clock.monotonic()
+        silent = self._clock.monotonic() - self._sign_at
+        return seen.started_chunks > 0 and silent > self._patience.silence
 
     def _in_file(self) -> RefreshStatus | None:
         """What the file says of this refresh.

@@ -72,8 +72,10 @@ def refresh(
     with session() as orch:
         need = orch.proxies.needed(if_older_than, if_below)
         if not need.needed:
-            say = {"needed": False, "why": need.why}
-            emit_json(say) if as_json else out.print(f"no refresh is needed: {need.why}")
+            if as_json:
+                emit_json({"needed": False, "why": need.why})
+            else:
+                out.print(f"no refresh is needed: {need.why}")
             return
         with shown() as show:
             outcome = orch.proxies.refresh(timeout=timeout, join=join, wait=wait, on_progress=show)

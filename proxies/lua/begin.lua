@@ -1,16 +1,22 @@
--- begin(current, last, status, total, completed, started, beat, yield;
---       job, total, lease_ms, yield_ms, ttl_s)
+-- begin(current, last, status, total, completed, started, beat, yield, before, before_summary;
+--       job, total, lease_ms, yield_ms, ttl_s, given_up)
 --     -> '' when this refresh begins now, else the id of the one that runs already
 --   current    lease of the refresh that runs
 --   last       id of the newest refresh
 --   status…    fields of this refresh
 --   yield      there while chunks wait for slots that shards hold
-local job, total, lease, yield, ttl = unpack(ARGV)
+--   before…    of the refresh before: one that nobody works on or waits for (its lease ran out) is
+--              given up, so that its chunks do nothing when a worker takes them after all
+local job, total, lease, yield, ttl, given_up = unpack(ARGV)
 local running = redis.call('GET', KEYS[1])
 if running then
   return running
 end
 local at = now()
+if open(redis.call('GET', KEYS[9])) then
+  redis.call('SET', KEYS[9], 'FAILED', 'EX', ttl)
+  redis.call('SET', KEYS[10], given_up, 'EX', ttl)
+end
 redis.call('SET', KEYS[1], job, 'PX', lease)
 redis.call('SET', KEYS[2], job, 'EX', ttl)
 redis.call('SET', KEYS[3], 'DISPATCHED', 'EX', ttl)

@@ -130,7 +130,13 @@ def test_a_refresh_whose_lease_ran_out_does_not_stop_the_next(home: ProxyHome) -
     first = home.refresher.refresh(wait=False)
     home.context.redis.delete(home.context.keys.refresh_current())
 
-    assert home.refresher.refresh(wait=False).job_id != first.job_id
+    second = home.refresher.refresh(wait=False)
+
+    assert second.job_id != first.job_id
+    given_up = home.refresher.wait_for(first.job_id, timeout=5)
+    assert (given_up.status, given_up.problems[0][:8]) == (RefreshStatus.FAILED, "given up")
+    assert not home.record(first.job_id).wants(0)
+    assert home.record(second.job_id).wants(0)
 
 
 def test_a_chunk_that_is_delivered_twice_counts_once(home: ProxyHome) -> None:
@@ -138,6 +144,7 @@ def test_a_chunk_that_is_delivered_twice_counts_once(home: ProxyHome) -> None:
     one, other = verdicts(home, 2)
 
     assert report(home, 0, Report((one,), {}, 6))
+    assert not home.record(job_id).wants(0)
     assert not report(home, 0, Report((other,), {}, 6))
 
     seen = home.record(job_id).read()
