@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 #: A page that is not renewed for so long goes back to the frontier, in seconds.
 PAGE_TTL_S = 8.0
 EXTEND_EVERY_S = 2.0
+#: A few free places are filled together, unless they have been free for so long, in seconds.
+FILL_EVERY_S = 0.1
 #: How often a shard looks whether its slice is over or its worker stops, in seconds.
 LOOK_EVERY_S = 0.25
 #: How long a shard without anything to do waits for something to come, in seconds.
@@ -89,6 +91,7 @@ class Crawl:
         self._wake = asyncio.Event()
         self._end: End | None = None
         self._began = self._busy_at = self._now()
+        self._filled_at = float("-inf")
 
     async def run(self) -> End:
         """Work until the slice ends; return why it did."""
@@ -113,8 +116,10 @@ class Crawl:
     async def _fill(self) -> None:
         """Lease what there is room for; without anything to do, find out whether that is the end."""
         free = self._share - len(self._running)
-        if free < min(self._share, max(1, self._share // 4)):
+        soon = self._now() - self._filled_at < FILL_EVERY_S
+        if free < (max(1, self._share // 4) if soon else 1):
             return
+        self._filled_at = self._now()
         leases = await patiently(
             lambda: self._queue.lease(
                 free,
@@ -258,6 +263,8 @@ class Crawl:
         if self._backlog >= self._terms.most_undrained:
             return "results wait to be drained: is the service `results` well?"
         works = self._running.values()
+        if not works and self._now() - self._busy_at > BEAT_EVERY_S:
+            return "every page that is left waits for its next attempt"
         if not all(work.waiting for work in works):
             return ""
         waits = Counter(work.waits_for for work in works if work.waits_for)

@@ -1,0 +1,333 @@
+"""Whole jobs against a real local site and a real server, shards in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.redis import Redis
+from sites.crawl import End
+from tests.support.redis_server import RedisServer
+from tests.support.site_home import Background, SiteHome, shop, until
+from tests.support.site_server import Answer, Site, tree
+
+
+@pytest.fixture
+def home(tmp_path: Path, redis_server: RedisServer, real_redis: Redis) -> SiteHome:
+    del real_redis  # the server is empty
+    return SiteHome(tmp_path, redis_server.url)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Site(tree(60)) as server:
+        yield server
+
+
+def expected(pages: int) -> list[str]:
+    """The titles that a whole tree gives."""
+    return sorted(f"item {number}-{part}" for number in range(pages) for part in range(2))
+
+
+def titles(lines: list[str]) -> list[str]:
+    return sorted(line.partition('"title": "')[2].partition('"')[0] for line in lines)
+
+
+def test_a_site_is_crawled_whole_and_each_page_once(home: SiteHome, site: Site) -> None:
+    ref = home.create(shop(site))
+
+    job = home.work(ref)
+
+    assert job.state == "done"
+    assert titles(home.items(ref)) == expected(60)
+    assert set(site.asked().values()) == {1}
+    assert home.job(ref).items == 120
+    assert home.stats(ref).done == 60
+
+
+def test_two_runs_have_the_same_export(home: SiteHome, site: Site) -> None:
+    first = home.create(shop(site))
+    home.work(first)
+    second = home.create(shop(site))
+    home.work(second)
+
+    assert first != second
+    assert home.items(first) == home.items(second)
+
+
+def test_what_is_gone_is_skipped_at_once_and_the_job_is_done(home: SiteHome, site: Site) -> None:
+    site.pages["/3.html"] = Answer(status=404)
+    site.pages["/4.html"] = Answer(status=410)
+    ref = home.create(shop(site))
+
+    assert home.work(ref).state == "done"
+    assert home.stats(ref).skipped == 2
+    assert site.asked()["/3.html"] == 1
+    assert home.reason(ref, site.url("/3.html")) == "gone"
+
+
+def test_a_page_that_fails_is_tried_again_and_ends_with_its_reason(
+    home: SiteHome, site: Site
+) -> None:
+    site.pages["/7.html"] = Answer(status=500)
+    ref = home.create(shop(site, limits={"attempts": 3}))
+
+    job = home.work(ref)
+
+    assert job.state == "partial"
+    assert job.error == f"http_5xx: status 500 ({site.url('/7.html')})"
+    assert site.asked()["/7.html"] == 3
+    assert home.stats(ref).error == 1
+
+
+def test_a_page_that_fails_for_a_while_is_not_lost(home: SiteHome, site: Site) -> None:
+    good = site.pages["/7.html"]
+    assert isinstance(good, Answer)
+    site.pages["/7.html"] = lambda before: Answer(status=503) if before < 2 else good
+    ref = home.create(shop(site))
+
+    assert home.work(ref).state == "done"
+    assert titles(home.items(ref)) == expected(60)
+
+
+def test_a_site_that_is_not_there_fails_the_job(home: SiteHome, site: Site) -> None:
+    site.pages.clear()
+    site.pages["/0.html"] = Answer(status=403)
+    ref = home.create(shop(site, limits={"attempts": 1}))
+
+    job = home.work(ref)
+
+    assert job.state == "failed"
+    assert job.error.startswith("http_403")
+
+
+def test_retry_after_is_honoured_in_full(home: SiteHome, site: Site) -> None:
+    good = site.pages["/0.html"]
+    assert isinstance(good, Answer)
+    busy = Answer(status=429, headers={"Retry-After": "2"})
+    site.pages["/0.html"] = lambda before: busy if before < 1 else good
+    ref = home.create(shop(site))
+
+    home.work(ref)
+
+    first, second, *_ = site.times()
+    assert second - first >= 2.0
+
+
+def test_a_redirect_is_a_page_of_its_own_and_nothing_comes_twice(
+    home: SiteHome, site: Site
+) -> None:
+    site.pages["/1.html"] = Answer(status=302, headers={"Location": "/2.html"})
+    site.pages["/5.html"] = Answer(status=302, headers={"Location": "/new.html"})
+    site.pages["/new.html"] = Answer("<div class='item'><h2>new</h2></div>")
+    site.pages["/6.html"] = Answer(status=302, headers={"Location": "http://example.invalid/"})
+    site.pages["/7.html"] = Answer(status=301, headers={"Location": "/7.html"})
+    site.pages["/8.html"] = Answer(status=301, headers={"Location": "/9.html"})
+    site.pages["/9.html"] = Answer(status=301, headers={"Location": "/8.html"})
+    ref = home.create(shop(site))
+
+    job = home.work(ref)
+
+    found = titles(home.items(ref))
+    assert len(found) == len(set(found))
+    assert "new" in found
+    assert site.asked()["/2.html"] == 1
+    assert job.state == "partial"
+    assert job.error.startswith("redirect: to itself")
+    assert home.reason(ref, site.url("/6.html")).endswith("which is not on an allowed host")
+
+
+def test_a_chain_of_redirects_has_an_end(home: SiteHome, site: Site) -> None:
+    for number in range(60):
+        site.pages[f"/{number}.html"] = Answer(
+            status=302, headers={"Location": f"/{number + 1}.html"}
+        )
+    ref = home.create(shop(site, limits={"redirects": 4}))
+
+    assert home.work(ref).state == "failed"
+    assert len(site.hits) == 5
+
+
+def test_depth_and_number_of_pages_are_bounded(home: SiteHome, site: Site) -> None:
+    flat = home.create(shop(site, limits={"depth": 1}))
+    home.work(flat)
+    few = home.create(shop(site, limits={"pages": 7}))
+    home.work(few)
+
+    assert home.stats(flat).total == 11
+    assert home.stats(few).total == 7
+    assert home.job(few).reason == "limits.pages = 7 was reached"
+
+
+def test_a_page_that_cannot_be_read_never_ends_the_job(home: SiteHome, site: Site) -> None:
+    site.pages["/7.html"] = Answer(b"\xff\xfe\x00<html", headers={"Content-Type": "text/html"})
+    site.pages["/8.html"] = Answer(b"GIF89a", headers={"Content-Type": "image/gif"})
+    ref = home.create(shop(site))
+
+    assert home.work(ref).state == "done"
+    assert home.stats(ref).skipped == 1
+
+
+def test_the_rate_holds_as_the_site_sees_it_with_two_shards(home: SiteHome, site: Site) -> None:
+    definition = shop(site, rate=30.0, burst=1, concurrency=16)
+    ref = home.create(definition)
+    first = Background(home.shard)
+    until(lambda: home.stats(ref).total > 20)
+    home.topup.run()
+    second = Background(home.shard)
+    first.join()
+    second.join()
+    home.work(ref)
+
+    times = site.times()
+    assert len(times) == 60
+    busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
+    assert busiest <= 31
+    assert times[-1] - times[0] <= 60 / 30 + 1.5
+
+
+def test_no_more_requests_are_in_flight_than_allowed(home: SiteHome, site: Site) -> None:
+    site.pages.update(tree(60, hang=0.05))
+    ref = home.create(shop(site, concurrency=9))
+    first = Background(home.shard)
+    until(lambda: home.stats(ref).total > 20)
+    home.topup.run()
+    second = Background(home.shard)
+    first.join()
+    second.join()
+
+    assert home.work(ref).state == "done"
+    assert max(hit.in_flight for hit in site.hits) in (8, 9)
+
+
+def test_a_stop_is_quick_while_requests_hang_and_the_rest_is_resumed(
+    home: SiteHome, site: Site
+) -> None:
+    hanging = {f"/{number}.html" for number in range(11, 26)}
+    for path in hanging:
+        page = site.pages[path]
+        assert isinstance(page, Answer)
+        site.pages[path] = Answer(page.body, hang=30)
+    ref = home.create(shop(site, concurrency=15, limits={"timeout": "60s"}))
+    crawl = Background(home.shard)
+    until(lambda: hanging <= set(site.asked()))
+
+    stopped_at = time.monotonic()
+    home.stop(ref)
+    assert crawl.join() is End.STOP
+
+    assert time.monotonic() - stopped_at < 4
+    assert home.job(ref).state == "stopped"
+    assert home.stats(ref).in_progress == 0
+    assert not [at for at in site.times() if at > stopped_at + 1]
+    before = site.asked()
+    done = home.stats(ref).done
+    site.released.set()
+    home.resume(ref)
+    assert home.work(ref).state == "done"
+    assert titles(home.items(ref)) == expected(60)
+    again = [path for path, count in site.asked().items() if count > 1]
+    assert set(again) <= hanging
+    assert sum(site.asked().values()) - sum(before.values()) == 60 - done
+
+
+def test_a_slice_is_bounded_and_hands_on(
+    tmp_path: Path, redis_server: RedisServer, real_redis: Redis, site: Site
+) -> None:
+    del real_redis
+    home = SiteHome(tmp_path, redis_server.url, settings='[sites]\nslice = "1s"\n')
+    ref = home.create(shop(site, rate=30.0, burst=1))
+
+    began = time.monotonic()
+    assert home.shard() is End.SLICE
+    assert 1 <= time.monotonic() - began < 2
+    assert home.sent  # the successor
+    assert home.work(ref).state == "done"
+    assert set(site.asked().values()) == {1}
+
+
+def test_a_shard_makes_room_for_whoever_waits(home: SiteHome, site: Site) -> None:
+    ref = home.create(shop(site, rate=10.0, burst=1))
+    crawl = Background(home.shard)
+    until(lambda: len(site.hits) > 3)
+
+    began = time.monotonic()
+    home.redis.set(home.keys.yield_wanted(), "refresh", px=2500)
+
+    assert crawl.join() is End.YIELD
+    assert time.monotonic() - began < 2
+    assert home.stats(ref).in_progress == 0
+
+
+def test_a_shard_ends_with_its_worker(home: SiteHome, site: Site) -> None:
+    home.create(shop(site, rate=10.0, burst=1))
+    crawl = Background(home.shard)
+    until(lambda: len(site.hits) > 3)
+
+    began = time.monotonic()
+    (home.context.home.run / "worker.stopping").touch()
+
+    assert crawl.join() is End.WORKER
+    assert time.monotonic() - began < 1
+
+
+def test_a_shard_that_lost_its_lease_ends(home: SiteHome, site: Site) -> None:
+    ref = home.create(shop(site, rate=10.0, burst=1))
+    crawl = Background(home.shard)
+    until(lambda: len(site.hits) > 3)
+
+    home.redis.delete(home.keys.job("shop", ref.id, "shards"))
+
+    assert crawl.join() is End.LOST
+
+
+def test_a_message_that_comes_twice_ends_at_once(home: SiteHome, site: Site) -> None:
+    ref = home.create(shop(site))
+    home.sent.append(home.sent[0])
+
+    home.work(ref)
+
+    assert home.shard() is None
+    assert set(site.asked().values()) == {1}
+
+
+def test_results_that_wait_stop_the_leasing_until_they_are_drained(
+    tmp_path: Path, redis_server: RedisServer, real_redis: Redis
+) -> None:
+    del real_redis
+    home = SiteHome(tmp_path, redis_server.url, settings="[sites]\nmax_undrained_mb = 1\n")
+    pages = tree(60)
+    text = "x" * 100_000
+    for path, page in pages.items():
+        big = f"<div class='item'><h2>{path} {text}</h2></div>"
+        pages[path] = Answer(str(page.body).split("<div")[0] + big)
+    with Site(pages) as site:
+        ref = home.create(shop(site))
+        crawl = Background(home.shard)
+        waiting = home.keys.job("shop", ref.id, "health")
+        until(lambda: "drained" in (home.redis.get(waiting) or ""))
+
+        most = home.redis.get(home.keys.results_bytes())
+        assert most
+        assert 1_000_000 <= int(most) < 2_000_000
+        assert home.stats(ref).done < 25
+        until(lambda: not home.drain() and home.stats(ref).done == 60)
+        crawl.join()
+        assert home.work(ref).state == "done"
+        assert len(home.items(ref)) == 60
+        assert home.redis.get(home.keys.results_bytes()) == "0"
+
+
+def test_why_a_job_does_not_get_on_is_told(home: SiteHome, site: Site) -> None:
+    site.pages["/0.html"] = Answer(status=429, headers={"Retry-After": "20"})
+    ref = home.create(shop(site))
+    crawl = Background(home.shard)
+    key = home.keys.job("shop", ref.id, "health")
+
+    until(lambda: "waits for its next attempt" in (home.redis.get(key) or ""))
+
+    home.stop(ref)
+    crawl.join()

@@ -1,0 +1,144 @@
+"""A home for tests of site jobs: a real Redis, a definition, and shards that run when the test says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from orchestrator.core.clock import Deadline, wait_until
+from orchestrator.core.context import Context
+from orchestrator.nodes.registry import Node, Nodes
+from orchestrator.queue.model import Stats
+from orchestrator.queue.redis import RedisQueue
+from sites.crawl import End
+from sites.definition import Definition
+from sites.drain import Drain
+from sites.move import JobRef
+from sites.output import Results
+from sites.record import Job, Records
+from sites.shard import run_shard
+from sites.state import JobState
+from sites.topup import TopUp
+from tests.support.site_server import Site
+
+
+def shop(site: Site, **more: Any) -> dict[str, Any]:
+    """A definition of the pages of `site_server.tree`, quick enough for tests."""
+    fields = {"title": "h2::text", "price": {"css": "b::text", "type": "money"}}
+    raw: dict[str, Any] = {
+        "name": "shop",
+        "start_urls": [site.url("/0.html")],
+        "follow": [{"css": "a"}],
+        "item": {"css": "div.item", "fields": fields},
+        "rate": 2000.0,
+        "burst": 100,
+        "concurrency": 8,
+        "allow_private": True,
+        "limits": {"timeout": "5s"},
+    }
+    return raw | more
+
+
+class SiteHome:
+    """What tests need of a home; `sent` are the shards that a top-up sent to nobody."""
+
+    def __init__(self, folder: Path, redis_url: str, *, settings: str = "") -> None:
+        (folder / "orch.toml").write_text(f'[redis]\nurl = "{redis_url}"\n{settings}')
+        self.context = Context.load(folder)
+        self.context.home.make()
+        self.redis, self.keys = self.context.redis, self.context.keys
+        self.records = Records(self.redis, self.keys)
+        self.sent: list[tuple[JobRef, str]] = []
+        self.topup = TopUp(self.context, self._send)
+        self.slots(4)
+
+    def _send(self, site: str, job_id: str, reservation: str) -> None:
+        self.sent.append((JobRef(site, job_id), reservation))
+
+    def slots(self, count: int) -> None:
+        Nodes(self.redis, self.keys).renew(Node("test", count, 0))
+
+    def create(self, definition: dict[str, Any]) -> JobRef:
+        text = Definition.model_validate(definition).model_dump_json()
+        ref, _ = self.records.create(definition["name"], text)
+        self.topup.run()
+        return ref
+
+    def shard(self) -> End | None:
+        """Run the first shard that was sent, for its slice."""
+        ref, reservation = self.sent.pop(0)
+        return run_shard(self.context, ref, reservation, self.topup)
+
+    def work(self, ref: JobRef, timeout: float = 30) -> Job:
+        """Run shards, one after the other, until the job has ended."""
+        deadline = Deadline.after(timeout)
+        while self.job(ref).active:
+            assert not deadline.passed, f"{self.job(ref)} {self.stats(ref)}"
+            self.slots(4)
+            if self.sent:
+                self.shard()
+            else:
+                self.topup.run()
+        return self.job(ref)
+
+    def job(self, ref: JobRef) -> Job:
+        job = self.records.read(ref)
+        assert job
+        return job
+
+    def stats(self, ref: JobRef) -> Stats:
+        return RedisQueue(self.redis, self.keys.frontier(ref.site, ref.id)).stats()
+
+    def reason(self, ref: JobRef, url: str) -> str:
+        """Why a page ended without a result."""
+        text = self.redis.hget(self.keys.frontier(ref.site, ref.id).error, url)
+        return str(json.loads(str(text))["reason"])
+
+    def drain(self) -> None:
+        drain = Drain(self.redis, self.keys, self.context.home)
+        while drain.step():
+            continue
+        drain.close()
+
+    def items(self, ref: JobRef) -> list[str]:
+        """The export of a job, line by line."""
+        self.drain()
+        with Results(self.context.home.site_results(ref.site)) as results:
+            return [json.dumps(item) for item in results.items(ref.id)]
+
+    def stop(self, ref: JobRef) -> None:
+        self.records.move(ref, JobState.STOPPING)
+
+    def resume(self, ref: JobRef) -> None:
+        self.records.move(ref, JobState.PENDING)
+        self.topup.run()
+
+
+class Background:
+    """Something that runs in a thread while the test looks on."""
+
+    def __init__(self, target: Any) -> None:
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+        def run() -> None:
+            try:
+                self.result = target()
+            except BaseException as error:  # noqa: BLE001 (raised again by join)
+                self.error = error
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+
+    def join(self, timeout: float = 20) -> Any:
+        self._thread.join(timeout)
+        assert not self._thread.is_alive(), "it did not end"
+        if self.error:
+            raise self.error
+        return self.result
+
+
+def until(condition: Any, timeout: float = 10) -> None:
+    assert wait_until(condition, Deadline.after(timeout), every=0.01), "it never came true"
