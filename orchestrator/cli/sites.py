@@ -16,7 +16,7 @@ from sites.export import export as write_items
 from sites.export import replacing
 from sites.registry import read as read_site
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 Site = Annotated[str, typer.Argument(help="The name of a site; `orch sites list` shows them.")]
