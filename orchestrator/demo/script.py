@@ -46,21 +46,22 @@ def play(show: Callable[[Scene], None], *, keep: bool = True) -> int:
     """
     require_packages()
     require_addresses()
-    home = Path(tempfile.mkdtemp(prefix="orch-demo-")).resolve()
-    with Interrupts() as interrupts, Janitor(home) as janitor:
-        try:
-            code = Demo(home, show, interrupts.check, keep=keep).play()
-        except Interrupted as interrupted:
-            code = interrupted.exit_code
-            show(Line(f"{interrupted}: ending what was started"))
-            leave_nothing(home)
-            shutil.rmtree(home, ignore_errors=True)
-        except BaseException:
-            leave_nothing(home)
-            show(Line(f"what was written is still there: {home}"))
+    with Interrupts() as interrupts:
+        home = Path(tempfile.mkdtemp(prefix="orch-demo-")).resolve()
+        with Janitor(home) as janitor:
+            try:
+                code = Demo(home, show, interrupts.check, keep=keep).play()
+            except Interrupted as interrupted:
+                code = interrupted.exit_code
+                show(Line(f"{interrupted}: ending what was started"))
+                leave_nothing(home)
+                shutil.rmtree(home, ignore_errors=True)
+            except BaseException:
+                leave_nothing(home)
+                show(Line(f"what was written is still there: {home}"))
+                janitor.dismiss()
+                raise
             janitor.dismiss()
-            raise
-        janitor.dismiss()
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+#: Short names of what Redis may be here.
+REDIS = ("redis-server", "valkey-server")
 #: How long killed processes may take to be gone.
 GONE_WITHIN_S = 5.0
 
@@ -25,11 +28,10 @@ def mark(home: Path) -> dict[str, str]:
 
 def processes(home: Path) -> list[int]:
     """Every live process, except this one, that was started for `home`."""
-    wanted = {f"{name}={value}".encode() for name, value in mark(home).items()}
     return [
         pid
         for pid in ownership.pids()
-        if pid != os.getpid() and wanted <= ownership.environment(pid) and ownership.start_time(pid)
+        if pid != os.getpid() and _belongs(pid, home) and ownership.start_time(pid)
     ]
 
 
@@ -44,14 +46,33 @@ def open_ports(ports: Mapping[str, int]) -> dict[str, int]:
 
 
 def end_all(home: Path) -> list[int]:
-    """Kill every process of `home`, by its pid; return those that did not go."""
-    for pid in processes(home):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    wait_until(lambda: not processes(home), Deadline.after(GONE_WITHIN_S), every=0.02)
+    """Kill every process of `home`, by its pid, until none is left; return those that did not go."""
+
+    def none_left() -> bool:
+        found = processes(home)
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not found
+
+    wait_until(none_left, Deadline.after(GONE_WITHIN_S), every=0.02)
     return processes(home)
+
+
+def _belongs(pid: int, home: Path) -> bool:
+    """By its environment, or for Redis, which writes its title over that, by where it runs."""
+    wanted = {f"{name}={value}".encode() for name, value in mark(home).items()}
+    if wanted <= ownership.environment(pid):
+        return True
+    return ownership.name_of(pid) in REDIS and _folder(pid).startswith(f"{home}/")
+
+
+def _folder(pid: int) -> str:
+    """The current folder of a process; empty when it is gone or not ours to see."""
+    try:
+        return str((ownership.PROC / str(pid) / "cwd").readlink())
+    except OSError:
+        return ""
 
 
 def _exists(pid: int) -> bool:
