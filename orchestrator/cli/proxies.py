@@ -16,7 +16,7 @@ from orchestrator.core.errors import ConfigError
 from proxies.inventory import Inventory
 from proxies.model import Proxy, parse
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 def _duration(text: str) -> float:
@@ -77,8 +77,14 @@ def refresh(
             else:
                 out.print(f"no refresh is needed: {need.why}")
             return
-        with shown() as show:
-            outcome = orch.proxies.refresh(timeout=timeout, join=join, wait=wait, on_progress=show)
+        try:
+            with shown() as show:
+                outcome = orch.proxies.refresh(
+                    timeout=timeout, join=join, wait=wait, on_progress=show
+                )
+        except KeyboardInterrupt:
+            err.print("no longer waiting; the refresh goes on, and the next one joins it")
+            raise typer.Exit(130) from None
     if as_json:
         emit_json(outcome.as_json())
     else:
