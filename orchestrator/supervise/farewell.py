@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.events import EventLog
     from orchestrator.supervise.keeper import Keeper
+    from orchestrator.supervise.service import ServiceSpec
 
 #: A hook (stopping the sites) has so long, in seconds; then the stop goes on without it.
 HOOK_S = 5.0
@@ -70,15 +71,20 @@ class Farewell:
             spec = keeper.spec
             needs = [by_name[name] for name in spec.needs if name in by_name]
             if spec.before_stop and all(need.ready for need in needs):
-                with open(spec.log, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
-                    self._hooks.append(
-                        subprocess.Popen(
-                            spec.before_stop,
-                            stdin=subprocess.DEVNULL,
-                            stdout=log,
-                            stderr=log,
-                            cwd=spec.cwd,
-                            env={**os.environ, **spec.env},
-                            start_new_session=True,
-                        )
-                    )
+                try:
+                    self._hooks.append(_start(spec))
+                except OSError as error:  # a stop goes on whatever is missing
+                    self._events.write("farewell.hook_failed", error=str(error))
+
+
+def _start(spec: ServiceSpec) -> subprocess.Popen[bytes]:
+    with open(spec.log, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
+        return subprocess.Popen(
+            spec.before_stop,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=spec.cwd,
+            env={**os.environ, **spec.env},
+            start_new_session=True,
+        )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: In the order of starting; stopping is the other way round.
 ORDER = ("redis", "results", "worker", "beat")
 
+#: The first version whose process title can be switched off.
+TITLES_OPTIONAL = (6, 2)
+
 #: How long a worker's heartbeat may be silent, or its canary on its way, in seconds.
 WORKER_SILENCE_S = 12.0
 
@@ -63,6 +66,8 @@ def _redis_command(config: Config) -> tuple[str, ...]:
         binary.path,
         *_password(config),
         *address,
+        # A title written over the environment would hide our launch token from the next supervisor.
+        *(("--set-proc-title", "no") if binary.numbers >= TITLES_OPTIONAL else ()),
         *("--dir", str(home.redis_data), "--daemonize", "no", "--protected-mode", "yes"),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
         *("--maxmemory-policy", "noeviction", "--loglevel", "notice"),

@@ -227,3 +227,16 @@ def test_a_changed_configuration_replaces_what_was_adopted(up: Orch) -> None:
 
     assert up.pid("redis") == redis
     assert up.pid("worker") != worker
+
+
+def test_a_home_that_is_removed_under_its_services_leaves_none_behind(orch: Orch) -> None:
+    up = orch.popen("up", start_new_session=True)
+    eventually(lambda: orch.status()["services"] and orch.service("beat")["state"] == "ready")
+    pids = orch.processes()
+    shutil.rmtree(orch.home / "data")
+
+    os.killpg(up.pid, signal.SIGINT)
+    output = up.communicate(timeout=40)[0]
+
+    assert not [pid for pid in pids if alive(pid)], output
+    assert "Traceback" not in output

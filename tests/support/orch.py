@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.supervise.ownership import launched
+from orchestrator.supervise.ownership import launched, pids
 
 #: One worker child is enough for most tests, and quick.
 SMALL = "[worker]\nconcurrency = 2\n"
@@ -73,20 +73,24 @@ class Orch:
         return pid
 
     def processes(self) -> list[int]:
-        """Every live process that was launched for this home."""
-        return [pid for pids in launched(self.home.resolve()).values() for pid in pids]
+        """Every live process that was launched for this home, or names it on its command line."""
+        home = self.home.resolve()
+        ours = {pid for pids in launched(home).values() for pid in pids}
+        return sorted(ours | {pid for pid in pids() if str(home) in _command_line(pid)})
 
     def events(self) -> list[dict[str, Any]]:
         file = self.home / "data/logs/events.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def close(self) -> None:
-        """End whatever is left, by pid."""
+        """Stop everything by `orch down`; what is left after it is a failure of ours."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self("down", timeout=40)
-        for pid in self.processes():
+        left = {pid: _command_line(pid) for pid in self.processes() if alive(pid)}
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        assert not left, f"orch down left these running: {left}"
 
 
 def eventually(condition: Callable[[], Any], timeout: float = 20, what: str = "") -> Any:
@@ -116,3 +120,15 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode("utf-8", "replace")
+        )
+    except OSError:
+        return ""
