@@ -37,6 +37,8 @@ LEASE_S = 5.0
 MARK_EVERY_S = 2.0
 #: After a failure of Redis or of the disk it is tried again after so long, in seconds.
 RETRY_S = 0.5
+#: Files that nothing was written to for so long are closed, in seconds.
+IDLE_S = 3.0
 #: At the end, what is left is drained for so long at most, in seconds.
 FAREWELL_S = 5.0
 
@@ -54,6 +56,7 @@ class Drain:
         self._after = "-"
         self._trouble: set[str] = set()
         self._stopping = False
+        self._wrote_at = clock.monotonic()
 
     def stop(self, *_: Any) -> None:
         """Drain what is left and end."""
@@ -89,9 +92,7 @@ class Drain:
 
     def close(self) -> None:
         """Close the files and give the lease back."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        self._close_files()
         self._hold(0)
 
     def _turn(self) -> None:
@@ -100,8 +101,18 @@ class Drain:
             return
         if self._after == "-":
             self._redis.xread({self._keys.results(): "0-0"}, count=1, block=int(WAIT_S * 1000))
-        if not self.step() and self._trouble:
+        if self.step():
+            self._wrote_at = self._clock.monotonic()
+        elif self._trouble:
             self._clock.sleep(RETRY_S)
+        elif self._clock.monotonic() - self._wrote_at > IDLE_S:
+            self._close_files()
+
+    def _close_files(self) -> None:
+        """Closed, each site is one whole file, without a journal beside it."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
 
     def _farewell(self) -> None:
         deadline = Deadline.after(FAREWELL_S, self._clock)

@@ -55,8 +55,9 @@ def line(row: Mapping[str, Any]) -> str:
         f"{row['items']} items",
         f"{row['rate_per_s']:g}/s",
     ]
-    if row["pages_failed"]:
-        parts.insert(1, f"{row['pages_failed']} failed")
+    parts[1:1] = [
+        f"{row[f'pages_{name}']} {name}" for name in ("failed", "skipped") if row[f"pages_{name}"]
+    ]
     if row["eta_s"] is not None:
         parts.append(f"{left(row)} left")
     if row["reason"]:

@@ -284,3 +284,16 @@ def test_pages_that_failed_are_listed_with_their_reasons(home: SiteHome) -> None
         ("2", "", {"price": 3}),
         ("3", "timeout: x", {}),
     ]
+
+
+def test_an_idle_file_is_whole_without_its_journal(home: SiteHome) -> None:
+    path = home.context.home.site_results("shop")
+    journal = path.with_name(f"{path.name}-wal")
+    with service(home) as process:
+        until(lambda: ready(home))
+        add(home, 1)
+        until(journal.exists)
+        until(lambda: not journal.exists())
+        process.terminate()
+
+    assert numbers(home) == [1]
