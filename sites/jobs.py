@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.clock import SYSTEM, Deadline, wait_until
 from orchestrator.core.errors import ConfigError, NotRunning, OrchError, RedisUnavailable
-from orchestrator.core.redis import RedisError
+from orchestrator.core.redis import translated
 from orchestrator.nodes.registry import Nodes
 from sites.output import Results
 from sites.record import Job, Records
@@ -52,6 +52,7 @@ class SiteJobs:
         """
         return self.registry.get(site).definition
 
+    @translated()
     def start(self, site: str) -> Job:
         """Start a job; while the site's newest one is active, that one is returned and goes on.
 
@@ -67,6 +68,7 @@ class SiteJobs:
         self._topup.run()
         return self._read(ref)
 
+    @translated()
     def stop(self, site: str, *, timeout: float = STOP_S) -> Job:
         """Stop the newest job: no new request within 1 s, what is there is kept, `resume` goes on.
 
@@ -80,6 +82,7 @@ class SiteJobs:
         self._await_stopped(ref, timeout)
         return self._read(ref)
 
+    @translated()
     def resume(self, site: str) -> Job:
         """Let a stopped job go on with what is left, by today's definition; else change nothing.
 
@@ -97,11 +100,13 @@ class SiteJobs:
         self._topup.run()
         return self._read(ref)
 
+    @translated()
     def current(self, site: str) -> Job | None:
         """Return the newest job of `site`."""
         ref = self._records.current(site)
         return self._records.read(ref) if ref else None
 
+    @translated()
     def status(self, sites: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Return one row for the newest job of each site, as `orch sites status --json` shows it.
 
@@ -109,6 +114,7 @@ class SiteJobs:
         """
         return StatusReader(self._context.redis, self._context.keys).rows(sites)
 
+    @translated()
     def wait_drained(self, timeout: float = DRAIN_S) -> bool:
         """Wait until what is scraped by now is in `data/sites/`; tell whether it is."""
         redis, key = self._context.redis, self._context.keys.results()
@@ -127,7 +133,7 @@ class SiteJobs:
         """Tell whether all that was scraped is on disk, as far as anybody can know without Redis."""
         try:
             return self.wait_drained(timeout)
-        except (RedisUnavailable, RedisError):
+        except RedisUnavailable:
             return True
 
     def failures(self, site: str, job_id: str | None = None) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from orchestrator.cli.console import err, out
 from orchestrator.cli.site_tables import left, line
 from orchestrator.core.clock import SYSTEM, Deadline
 from orchestrator.core.errors import RedisUnavailable
-from orchestrator.core.redis import RedisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,7 +76,7 @@ def _looks(orch: Orchestrator, names: Sequence[str]) -> Iterator[Rows]:
     while True:
         try:
             rows = orch.sites.status(names)
-        except RedisError as error:
+        except RedisUnavailable as error:
             away = away or Deadline.after(REDIS_AWAY_S, SYSTEM)
             if away.passed:
                 raise RedisUnavailable(

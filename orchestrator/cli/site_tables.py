@@ -29,23 +29,31 @@ COLOURS = {
 def jobs(rows: Iterable[Mapping[str, Any]]) -> Table:
     """The rows of `orch sites status`."""
     table = Table()
-    for name in ("site", "job", "state"):
-        table.add_column(name)
-    for name in ("pages", "failed", "skipped", "items", "rate", "left"):
-        table.add_column(name, justify="right")
-    table.add_column("breaker")
+    for name in ("site", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("pages", "failed", "items", "rate", "left"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("note")
     for row in rows:
         table.add_row(
-            *(row["site"], row["job_id"], f"[{COLOURS[row['state']]}]{row['state']}[/]"),
+            *(row["site"], f"[{COLOURS[row['state']]}]{row['state']}[/]"),
             f"{row['pages_done']}/{row['pages_known']}",
-            *(str(row[name]) for name in ("pages_failed", "pages_skipped", "items")),
+            *(str(row["pages_failed"]), str(row["items"])),
             f"{row['rate_per_s']:g}/s",
             left(row),
-            row["breaker"],
-            escape(row["reason"] or row["error"]),
+            escape(note(row)),
         )
     return table
+
+
+def note(row: Mapping[str, Any]) -> str:
+    """What else there is to say of a job."""
+    parts = [row["reason"] or row["error"]]
+    if row["breaker"] != "closed":
+        parts.append(f"breaker {row['breaker']}")
+    if row["pages_skipped"]:
+        parts.append(f"{row['pages_skipped']} skipped")
+    return ", ".join(part for part in parts if part)
 
 
 def line(row: Mapping[str, Any]) -> str:

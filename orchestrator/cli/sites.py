@@ -31,7 +31,7 @@ def start(
 ) -> None:
     """Start jobs and follow them. A job that runs already goes on. Ctrl+C stops what was started."""
     with session() as orch:
-        names = list(orch.sites.registry.entries()[0]) if everything else list(sites or ())
+        names = list(orch.sites.registry.entries()[0] if everything else dict.fromkeys(sites or ()))
         if not names:
             raise ConfigError(("name a site, or say --all",), hint="`orch sites list` shows them")
         for name in names:
