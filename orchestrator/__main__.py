@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 from orchestrator.cli.quick import quick
@@ -10,6 +11,9 @@ from orchestrator.cli.quick import quick
 
 def main() -> int:
     """Run one command; return its exit code. Every error of ours becomes one clear message."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until the command line is there to say it better, Ctrl+C ends us without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     code = quick(sys.argv[1:])
     if code is None:
         # Only now: typer and rich cost 200 ms, which `orch status` and a second `orch up` save.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -18,6 +19,8 @@ INTERRUPTED = 130
 def run() -> int:
     """Run the command line; return the exit code."""
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = app(standalone_mode=False)
     except OrchError as error:
         explain(error)
