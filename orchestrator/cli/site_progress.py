@@ -45,7 +45,8 @@ def follow(
             return 0
         rows = _to_the_end(orch, started)
     except KeyboardInterrupt:
-        return _stop(orch, started)
+        # The one that was about to start may have a job already, which nobody has told us of.
+        return _stop(orch, [name for name in names[: len(started) + 1] if _active(orch, name)])
     orch.sites.settled()
     for row in orch.sites.status(started):
         out.print(line(row), markup=False)
@@ -87,6 +88,11 @@ def _looks(orch: Orchestrator, names: Sequence[str]) -> Iterator[Rows]:
         else:
             away = None
             yield rows
+
+
+def _active(orch: Orchestrator, name: str) -> bool:
+    job = orch.sites.current(name)
+    return job is not None and job.active
 
 
 def _stop(orch: Orchestrator, names: Sequence[str]) -> int:
