@@ -117,6 +117,21 @@ def test_retry_after_is_honoured_in_full(home: SiteHome, site: Site) -> None:
     assert second - first >= 2.0
 
 
+def test_while_a_site_asks_us_to_wait_no_page_of_it_is_asked_for(
+    home: SiteHome, site: Site
+) -> None:
+    good = site.pages["/1.html"]
+    assert isinstance(good, Answer)
+    busy = Answer(status=503, headers={"Retry-After": "2"})
+    site.pages["/1.html"] = lambda before: busy if before < 1 else good
+    ref = home.create(shop(site, concurrency=1))
+
+    home.work(ref)
+
+    refused = next(hit.at for hit in site.hits if hit.path == "/1.html")
+    assert not [at for at in site.times() if refused < at < refused + 1.95]
+
+
 def test_a_redirect_is_a_page_of_its_own_and_nothing_comes_twice(
     home: SiteHome, site: Site
 ) -> None:
@@ -285,12 +300,16 @@ def test_a_shard_that_lost_its_lease_ends(home: SiteHome, site: Site) -> None:
 
 
 def test_a_message_that_comes_twice_ends_at_once(home: SiteHome, site: Site) -> None:
-    ref = home.create(shop(site))
-    home.sent.append(home.sent[0])
+    ref = home.create(shop(site, rate=30.0, burst=1))
+    again = home.sent[0]
+    crawl = Background(home.shard)
+    until(lambda: len(site.hits) > 3)
 
-    home.work(ref)
-
+    home.sent.append(again)
     assert home.shard() is None
+
+    crawl.join()
+    home.work(ref)
     assert set(site.asked().values()) == {1}
 
 
@@ -331,3 +350,17 @@ def test_why_a_job_does_not_get_on_is_told(home: SiteHome, site: Site) -> None:
 
     home.stop(ref)
     crawl.join()
+
+
+def test_a_page_that_takes_longer_than_its_lease_is_asked_for_once(
+    home: SiteHome, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sites.crawl.PAGE_TTL_S", 0.6)
+    monkeypatch.setattr("sites.crawl.EXTEND_EVERY_S", 0.15)
+    page = site.pages["/0.html"]
+    assert isinstance(page, Answer)
+    site.pages["/0.html"] = Answer(page.body, hang=1.5)
+    ref = home.create(shop(site))
+
+    assert home.work(ref).state == "done"
+    assert set(site.asked().values()) == {1}

@@ -89,16 +89,20 @@ def test_taking_off_twice_counts_once(home: SiteHome) -> None:
     assert waiting(home) == (0, 0)
 
 
-def test_a_file_that_cannot_be_written_delays_its_own_site_only(home: SiteHome) -> None:
+def test_a_file_that_cannot_be_written_delays_its_own_site_only(
+    home: SiteHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sites.drain.BATCH", 2)
     broken = home.context.home.site_results("bad")
     broken.mkdir(parents=True)
     for number in range(3):
         add(home, number, site="bad")
+    for number in range(3):
         add(home, number)
     drain = Drain(home.redis, home.keys, home.context.home)
 
-    while drain.step():
-        continue
+    for _ in range(4):
+        drain.step()
 
     assert numbers(home) == [0, 1, 2]
     assert waiting(home)[0] == 3

@@ -140,10 +140,11 @@ def test_a_job_goes_on_as_soon_as_there_is_a_proxy(home: SiteHome, site: Site) -
 
 def test_a_dead_proxy_does_not_trip_the_breaker_of_the_site(home: SiteHome, site: Site) -> None:
     fill(home, *(dead() for _ in range(20)))
-    ref = home.create(shop(site, proxies="require", limits=QUICK))
+    ref = home.create(shop(site, proxies="require", limits=QUICK | {"attempts": 3}))
 
     home.work(ref)
 
+    assert home.stats(ref).error == 1
     assert not home.redis.exists(home.keys.gate("shop", "breaker"))
 
 
