@@ -49,4 +49,5 @@ def allot(claims: list[Claim], slots: int) -> Allotment:
         live[first.job] += 1
         send.append(first.job)
         free -= 1
-    return Allotment(tuple(send), tuple(claim.job for claim in claims if not live[claim.job]))
+    waiting = tuple(claim.job for claim in claims if claim.most and not live[claim.job])
+    return Allotment(tuple(send), waiting))

@@ -65,7 +65,7 @@ class Asker:
         """Wait for the gate and for a proxy; None when no proxy came in time."""
         work.waiting = True
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.definition.limits.proxy_wait
+        until = None
         prefers = self.definition.proxies == "prefer"
         while True:
             permit = await self._enter(work)
@@ -75,6 +75,7 @@ class Asker:
             if proxy is not None or prefers:
                 return permit, proxy
             await self._leave(permit, Verdict.NEUTRAL)
+            until = until or loop.time() + self.definition.limits.proxy_wait
             if loop.time() >= until:
                 return None
             work.waits_for = "no usable proxy"

@@ -21,7 +21,7 @@ from orchestrator.core.redis import RedisError
 from sites.extract import Extracted
 from sites.fetch import Answer, Failed, Kind, Page
 from sites.patience import patiently
-from sites.shards import BEAT_EVERY_S, Beat, Word, beat_call
+from sites.shards import BEAT_EVERY_S, WANTED_BY_SITES, Beat, Word, beat_call
 from sites.state import WORKED
 from sites.work import Work
 
@@ -43,6 +43,8 @@ FILL_EVERY_S = 0.1
 LOOK_EVERY_S = 0.25
 #: How long a shard without anything to do waits for something to come, in seconds.
 IDLE_S = 6.0
+#: So long a shard works before it makes room for another job, in seconds: not for a refresh.
+QUANTUM_S = 2.0
 #: The pace is that of the last so many seconds.
 PACE_OVER_S = 5.0
 
@@ -142,10 +144,11 @@ class Crawl:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
+        work = self._running.pop(task, None)
         self._wake.set()
-        if not task.cancelled() and task.exception():
-            log.error("a page ended badly", exc_info=task.exception())
+        if work and not task.cancelled() and task.exception():
+            log.error("%s ended badly", work.url, exc_info=task.exception())
+            self._held.pop(work.lease.id, None)  # its lease runs out: that counts as an attempt
 
     async def _look_at_the_rest(self) -> None:
         stats = await patiently(self._queue.stats)
@@ -226,8 +229,11 @@ class Crawl:
             self._finish(End.STOP)
         elif not beat.held:
             self._finish(End.LOST)
-        elif beat.yield_wanted:
+        elif beat.wanted_by and not (beat.wanted_by == WANTED_BY_SITES and self._is_young()):
             self._finish(End.YIELD)
+
+    def _is_young(self) -> bool:
+        return self._now() - self._began < QUANTUM_S
 
     async def _make_room(self) -> None:
         stats = await self._queue.stats()

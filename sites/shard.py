@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from orchestrator.core.clock import Deadline
 from orchestrator.core.redis import RedisError
 from orchestrator.gate.gate import RedisGate
 from orchestrator.gate.model import Limits
@@ -17,7 +18,7 @@ from sites.definition import Definition
 from sites.extract import Extractor
 from sites.record import Records
 from sites.settle import Settler
-from sites.shards import Shards
+from sites.shards import RESERVATION_S, Shards
 from sites.state import JobState
 from sites.transport import Transport
 from sites.work import Room
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: A slot at the gate that is not renewed for so long is free again, in seconds.
 SLOT_TTL_S = 3 * EXTEND_EVERY_S
+#: A shard that finds no Redis tries again after so long, in seconds.
+BEGIN_AGAIN_S = 0.2
 
 
 def run_shard(context: Context, ref: JobRef, reservation: str, topup: TopUp) -> End | None:
@@ -40,7 +43,7 @@ def run_shard(context: Context, ref: JobRef, reservation: str, topup: TopUp) -> 
     slice, its successor is sent by the top-up.
     """
     shards = Shards(context.redis, context.keys)
-    holder = shards.begin(ref, reservation)
+    holder = _begin(shards, ref, reservation)
     if holder is None:
         return None
     end = None
@@ -59,6 +62,18 @@ def run_shard(context: Context, ref: JobRef, reservation: str, topup: TopUp) -> 
         except RedisError as error:
             log.warning("%s: the next top-up hands on: %s", ref.member, error)
     return end
+
+
+def _begin(shards: Shards, ref: JobRef, reservation: str) -> str | None:
+    """Take the lease, also when Redis is being restarted just now."""
+    deadline = Deadline.after(RESERVATION_S)
+    while True:
+        try:
+            return shards.begin(ref, reservation)
+        except RedisError:
+            if deadline.passed:
+                raise
+            deadline.clock.sleep(deadline.cap(BEGIN_AGAIN_S))
 
 
 async def crawl(context: Context, ref: JobRef, definition: Definition, holder: str) -> End:

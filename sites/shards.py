@@ -22,19 +22,21 @@ RESERVATION_S = 10.0
 SHARD_TTL_S = 5.0
 #: How often it renews, in seconds.
 BEAT_EVERY_S = 1.0
+#: What a job that has no shard leaves to ask the others for a slot; a refresh leaves another word.
+WANTED_BY_SITES = "sites"
 #: How long a shard's word on why it does not get on is believed, in seconds.
 REASON_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a shard learns when it renews its lease."""
+    """What a shard learns when it renews its lease; `wanted_by` says who waits for its slot."""
 
     held: bool
     state: JobState | None
     live: int
     backlog: int
-    yield_wanted: bool
+    wanted_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def beat_call(keys: Keys, ref: JobRef, holder: str, word: Word) -> Call[Beat]:
 
 def _beat(reply: list[Any]) -> Beat:
     held, state, live, backlog, wanted = reply
-    return Beat(bool(held), JobState(state) if state else None, live, backlog, bool(wanted))
+    return Beat(bool(held), JobState(state) if state else None, live, backlog, wanted)
 
 
 def _ms(seconds: float) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from celery import shared_task
 
 from orchestrator.celery_app.runtime import task_context
@@ -10,18 +12,25 @@ from sites.shard import run_shard
 from sites.shards import RESERVATION_S
 from sites.topup import TopUp
 
+if TYPE_CHECKING:
+    from orchestrator.core.context import Context
+
 
 @shared_task(name="sites.tasks.shard")  # type: ignore[untyped-decorator]
 def shard(site: str, job_id: str, holder: str) -> None:
     """Work on a job for one slice; `holder` is the reservation that a top-up made."""
     context = task_context()
-    run_shard(context, JobRef(site, job_id), holder, TopUp(context, send))
+    run_shard(context, JobRef(site, job_id), holder, _topup(context))
 
 
 @shared_task(name="sites.tasks.tick")  # type: ignore[untyped-decorator]
 def tick() -> None:
     """Look after all jobs: sent by beat, and by each worker when it starts."""
-    TopUp(task_context(), send).run()
+    _topup(task_context()).run()
+
+
+def _topup(context: Context) -> TopUp:
+    return TopUp(context, send, least_slots=context.settings.worker.slots())
 
 
 def send(site: str, job_id: str, reservation: str) -> None:

@@ -15,7 +15,7 @@ from orchestrator.queue.redis import RedisQueue
 from sites.allot import Claim, allot, budget
 from sites.definition import Definition
 from sites.record import Job, Records
-from sites.shards import Shards
+from sites.shards import WANTED_BY_SITES, Shards
 from sites.state import WORKED, JobState, outcome
 from sites.work import new_page
 
@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 HUNGRY_AFTER_S = 5.0
 #: How long that is asked for, in seconds: a shard looks every second.
 YIELD_S = 2.5
-#: Who asked; a refresh leaves another word.
-YIELD_WORD = "sites"
 #: A shard for each so many pages at once: one loop keeps that many in flight easily.
 PAGES_A_SHARD = 8
 
@@ -50,13 +48,23 @@ class Open:
 
 
 class TopUp:
-    """One look after all jobs; `dispatch(site, job_id, reservation)` sends a shard to the workers."""
+    """One look after all jobs; `dispatch(site, job_id, reservation)` sends a shard to the workers.
 
-    def __init__(self, context: Context, dispatch: Callable[[str, str, str], None]) -> None:
+    `least_slots` are those of the worker that this runs in, if any: it may not be registered yet.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        dispatch: Callable[[str, str, str], None],
+        *,
+        least_slots: int = 0,
+    ) -> None:
         self._redis = context.redis
         self._keys = context.keys
         self._settings = context.settings.sites
         self._dispatch = dispatch
+        self._least_slots = least_slots
         self._records = Records(self._redis, self._keys)
         self._shards = Shards(self._redis, self._keys)
 
@@ -95,18 +103,26 @@ class TopUp:
         self._records.note(ref, {"seeded": "1"})
 
     def _send(self, jobs: Sequence[Open]) -> None:
-        slots = Nodes(self._redis, self._keys).slots()
+        slots = max(self._least_slots, Nodes(self._redis, self._keys).slots())
         if not jobs or not slots:
             return
-        if self._redis.get(self._keys.yield_wanted()) not in (None, YIELD_WORD):
+        wanted_by = self._redis.get(self._keys.yield_wanted())
+        if wanted_by not in (None, WANTED_BY_SITES):
             slots = min(slots, 2)  # a refresh waits for slots: one shard for all, until it has them
         refs = {found.job.ref.member: found.job.ref for found in jobs}
         live = self._shards.live(list(refs.values()))
         claims = [_claim(found, count) for found, count in zip(jobs, live, strict=True)]
         allotment = allot(claims, slots)
+        hungry = self._anybody_hungry(
+            [f.job for f in jobs if f.job.ref.member in allotment.waiting]
+        )
+        if wanted_by == WANTED_BY_SITES and not hungry:
+            self._redis.delete(self._keys.yield_wanted())  # or the new shard would end for it
         for member in allotment.send:
             self._send_one(refs[member], jobs, slots)
-        self._ask_for_a_slot([f.job for f in jobs if f.job.ref.member in allotment.waiting])
+        if hungry:
+            word, ttl = WANTED_BY_SITES, int(YIELD_S * 1000)
+            self._redis.set(self._keys.yield_wanted(), word, px=ttl, nx=True)
 
     def _send_one(self, ref: JobRef, jobs: Sequence[Open], slots: int) -> None:
         refs = [found.job.ref for found in jobs]
@@ -120,10 +136,9 @@ class TopUp:
             self._shards.end(ref, reservation)
             raise
 
-    def _ask_for_a_slot(self, waiting: Sequence[Job]) -> None:
+    def _anybody_hungry(self, waiting: Sequence[Job]) -> bool:
         now = float(self._redis.time()[0])
-        if any(job.state in WORKED and now - job.served_at > HUNGRY_AFTER_S for job in waiting):
-            self._redis.set(self._keys.yield_wanted(), YIELD_WORD, px=int(YIELD_S * 1000), nx=True)
+        return any(job.state in WORKED and now - job.served_at > HUNGRY_AFTER_S for job in waiting)
 
     def _retire(self, ref: JobRef) -> None:
         """Let a finished job expire once everything it scraped is on disk."""

@@ -34,6 +34,7 @@ _TUNNELS = {
     "socks4": ProxyType.SOCKS4,
     "socks5": ProxyType.SOCKS5,
 }
+_SOCKS = (SocksError, SocksConnectionError, SocksTimeout)
 _TEXT = ("text/", "application/xhtml", "application/xml", "application/json")
 
 
@@ -65,7 +66,7 @@ class Transport:
         except TimeoutError:
             detail = f"no whole answer within {self._timeout:g} s"
             return _blame(Failed(Kind.TIMEOUT, detail), proxy)
-        except (aiohttp.ClientError, OSError, SocksError, SocksConnectionError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, *_SOCKS) as error:
             return _blame(classify(error), proxy)
 
     async def __aenter__(self) -> Self:

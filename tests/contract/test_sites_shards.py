@@ -83,11 +83,11 @@ def test_no_shard_begins_on_a_job_that_stops(shards: Shards, job: JobRef, any_re
 def test_a_beat_renews_and_learns(shards: Shards, job: JobRef, any_redis: Redis) -> None:
     holder = begin(shards, job)
     any_redis.set(KEYS.results_bytes(), 123)
-    any_redis.set(KEYS.yield_wanted(), 1)
+    any_redis.set(KEYS.yield_wanted(), "refresh")
 
     beat = beat_call(KEYS, job, holder, Word(2.5, "waits for a proxy")).run(any_redis)
 
-    assert beat == Beat(held=True, state=JobState.PENDING, live=1, backlog=123, yield_wanted=True)
+    assert beat == Beat(held=True, state=JobState.PENDING, live=1, backlog=123, wanted_by="refresh")
     assert any_redis.hgetall(KEYS.job(job.site, job.id, "pace")) == {holder: "2.500"}
     assert any_redis.get(KEYS.job(job.site, job.id, "health")) == "waits for a proxy"
     assert 0 < any_redis.pttl(KEYS.job(job.site, job.id, "health")) <= 3000

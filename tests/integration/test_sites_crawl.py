@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.redis import Redis
+from proxies.model import Proxy
 from sites.crawl import End
+from sites.fetch import Answer as Found
+from sites.transport import Transport
 from tests.support.redis_server import RedisServer
 from tests.support.site_home import Background, SiteHome, shop, until
 from tests.support.site_server import Answer, Site, tree
@@ -364,3 +367,37 @@ def test_a_page_that_takes_longer_than_its_lease_is_asked_for_once(
 
     assert home.work(ref).state == "done"
     assert set(site.asked().values()) == {1}
+
+
+def test_a_page_that_breaks_what_works_on_it_uses_up_its_attempts(
+    home: SiteHome, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sites.crawl.PAGE_TTL_S", 0.6)
+    monkeypatch.setattr("sites.crawl.EXTEND_EVERY_S", 0.15)
+    get = Transport.get
+
+    async def break_at_seven(self: Transport, url: str, proxy: Proxy | None) -> Found:
+        if url.endswith("/7.html"):
+            raise ZeroDivisionError
+        return await get(self, url, proxy)
+
+    monkeypatch.setattr(Transport, "get", break_at_seven)
+    ref = home.create(shop(site, limits={"attempts": 2}))
+
+    assert home.work(ref).state == "partial"
+    assert home.reason(ref, site.url("/7.html")) == "lease ran out 2 times"
+    assert home.stats(ref).done == 59
+
+
+def test_a_young_shard_works_on_for_a_moment_before_it_makes_room_for_another_job(
+    home: SiteHome, site: Site
+) -> None:
+    home.create(shop(site, rate=10.0, burst=1))
+    began = time.monotonic()
+    crawl = Background(home.shard)
+    until(lambda: len(site.hits) > 1)
+
+    home.redis.set(home.keys.yield_wanted(), "sites", px=5000)
+
+    assert crawl.join() is End.YIELD
+    assert 2 <= time.monotonic() - began < 4

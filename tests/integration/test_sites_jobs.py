@@ -282,6 +282,27 @@ def test_all_jobs_together_keep_to_the_budget_and_nobody_starves(
 
     home.shard()
     assert refs[2] in [ref for ref, _ in home.sent]
+    assert not home.redis.exists(home.keys.yield_wanted())
+
+
+def test_jobs_take_turns_when_there_is_one_slot_for_all(home: SiteHome, site: Site) -> None:
+    home.slots(1)
+    refs = [home.create(shop(site, name=f"shop{n}", rate=15.0, burst=1)) for n in range(3)]
+
+    deadline = time.monotonic() + 40
+    while any(home.job(ref).active for ref in refs) and time.monotonic() < deadline:
+        home.slots(1)
+        if home.sent:
+            tick = Background(lambda: until(lambda: not home.topup.run(), 1))
+            home.shard()
+            tick.join()
+        else:
+            home.topup.run()
+        assert len(home.sent) <= 1
+
+    assert {home.job(ref).state for ref in refs} == {"done"}
+    served = [home.job(ref).started_at for ref in refs]
+    assert max(served) - min(served) < 8  # type: ignore[type-var]
 
 
 def test_while_a_refresh_waits_for_slots_there_is_one_shard_at_most(

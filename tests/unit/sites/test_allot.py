@@ -37,6 +37,10 @@ def test_jobs_that_get_nothing_are_named() -> None:
     assert allotment.waiting == ("b",)
 
 
+def test_a_job_that_wants_no_shard_does_not_wait_for_one() -> None:
+    assert allot([Claim("a", 1, 2), Claim("b", 0, 0)], slots=2).waiting == ()
+
+
 claims = st.lists(
     st.builds(
         Claim,
