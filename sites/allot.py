@@ -50,4 +50,4 @@ def allot(claims: list[Claim], slots: int) -> Allotment:
         send.append(first.job)
         free -= 1
     waiting = tuple(claim.job for claim in claims if claim.most and not live[claim.job])
-    return Allotment(tuple(send), waiting))
+    return Allotment(tuple(send), waiting)
