@@ -103,26 +103,36 @@ class TopUp:
         self._records.note(ref, {"seeded": "1"})
 
     def _send(self, jobs: Sequence[Open]) -> None:
-        slots = max(self._least_slots, Nodes(self._redis, self._keys).slots())
+        slots, wanted_by = self._slots()
         if not jobs or not slots:
             return
-        wanted_by = self._redis.get(self._keys.yield_wanted())
-        if wanted_by not in (None, WANTED_BY_SITES):
-            slots = min(slots, 2)  # a refresh waits for slots: one shard for all, until it has them
         refs = {found.job.ref.member: found.job.ref for found in jobs}
         live = self._shards.live(list(refs.values()))
         claims = [_claim(found, count) for found, count in zip(jobs, live, strict=True)]
         allotment = allot(claims, slots)
-        hungry = self._anybody_hungry(
-            [f.job for f in jobs if f.job.ref.member in allotment.waiting]
+        self._ask_for_slots(
+            [f.job for f in jobs if f.job.ref.member in allotment.waiting], wanted_by
         )
-        if wanted_by == WANTED_BY_SITES and not hungry:
-            self._redis.delete(self._keys.yield_wanted())  # or the new shard would end for it
         for member in allotment.send:
             self._send_one(refs[member], jobs, slots)
-        if hungry:
-            word, ttl = WANTED_BY_SITES, int(YIELD_S * 1000)
-            self._redis.set(self._keys.yield_wanted(), word, px=ttl, nx=True)
+
+    def _slots(self) -> tuple[int, str | None]:
+        """Return how many slots shards may count on, and who waits for one of theirs."""
+        slots = max(self._least_slots, Nodes(self._redis, self._keys).slots())
+        wanted_by = self._redis.get(self._keys.yield_wanted())
+        if wanted_by in (None, WANTED_BY_SITES):
+            return slots, None if wanted_by is None else str(wanted_by)
+        # A refresh waits: one shard for all jobs, until it has its slots.
+        return min(slots, 2), str(wanted_by)
+
+    def _ask_for_slots(self, waiting: Sequence[Job], wanted_by: str | None) -> None:
+        """Ask the shards to make room while a job is hungry, and not a moment longer."""
+        now = float(self._redis.time()[0])
+        key = self._keys.yield_wanted()
+        if any(job.state in WORKED and now - job.served_at > HUNGRY_AFTER_S for job in waiting):
+            self._redis.set(key, WANTED_BY_SITES, px=int(YIELD_S * 1000), nx=True)
+        elif wanted_by == WANTED_BY_SITES:
+            self._redis.delete(key)  # or the new shard would end for it
 
     def _send_one(self, ref: JobRef, jobs: Sequence[Open], slots: int) -> None:
         refs = [found.job.ref for found in jobs]
@@ -135,10 +145,6 @@ class TopUp:
         except BaseException:
             self._shards.end(ref, reservation)
             raise
-
-    def _anybody_hungry(self, waiting: Sequence[Job]) -> bool:
-        now = float(self._redis.time()[0])
-        return any(job.state in WORKED and now - job.served_at > HUNGRY_AFTER_S for job in waiting)
 
     def _retire(self, ref: JobRef) -> None:
         """Let a finished job expire once everything it scraped is on disk."""

@@ -87,7 +87,7 @@ def sites(found: Mapping[str, Entry]) -> Table:
         site = entry.definition
         table.add_row(
             *(name, escape(site.start_urls[0]), f"{site.rate:g}/s", str(site.concurrency)),
-            *(site.proxies, "shipped" if entry.shipped else escape(str(entry.path))),
+            *(site.proxies, "shipped" if entry.shipped else f"sites/{escape(entry.path.name)}"),
         )
     return table
 

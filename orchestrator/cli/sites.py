@@ -149,5 +149,7 @@ def failures(
         rows = orch.sites.failures(site, job)
     if json:
         emit_json(rows)
-    else:
+    elif rows:
         out.print(site_tables.failures(rows))
+    else:
+        out.print("no page failed, and none lacked anything")
