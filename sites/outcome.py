@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class Outcome:
 
     def to_json(self) -> str:
         """As the body of an entry in the stream of results."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
