@@ -42,12 +42,13 @@ class Job:
         return self.state in ACTIVE
 
 
-def new_job_id(clock: Clock = SYSTEM) -> str:
-    """Return 12 hex digits; later ones sort after earlier ones.
+def new_job_id(after: str = "", clock: Clock = SYSTEM) -> str:
+    """Return 12 hex digits that sort behind `after`, whatever the clock has done meanwhile.
 
     42 bits of milliseconds since 1970 (until 2109) and 6 random ones.
     """
-    return f"{(int(clock.wall() * 1000) << 6 | secrets.randbits(6)) & (1 << 48) - 1:012x}"
+    made = (int(clock.wall() * 1000) << 6 | secrets.randbits(6)) & (1 << 48) - 1
+    return f"{max(made, int(after or '0', 16) + 1):012x}"
 
 
 class Records:
@@ -61,7 +62,7 @@ class Records:
         """Make a job, unless the site's newest one is active; return it and whether it is new."""
         while True:
             old = self._redis.hget(self._keys.current_jobs(), site) or ""
-            ref = JobRef(site, new_job_id())
+            ref = JobRef(site, new_job_id(after=str(old)))
             made, job_id = self._create(ref, str(old), definition).run(self._redis)
             if made >= 0:
                 return JobRef(site, job_id), bool(made)

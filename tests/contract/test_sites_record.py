@@ -166,8 +166,15 @@ class _Clock:
 
 
 def test_job_ids_are_12_hex_digits_in_order_of_time() -> None:
-    early, late = new_job_id(_Clock(1_700_000_000.0)), new_job_id(_Clock(1_700_000_000.001))
+    early, late = new_job_id("", _Clock(1_700_000_000.0)), new_job_id("", _Clock(1_700_000_000.001))
 
     assert early < late
     assert [len(early), len(late)] == [12, 12]
     assert int(early, 16)
+
+
+def test_a_clock_that_is_set_back_does_not_make_an_older_job_of_a_newer_one() -> None:
+    first = new_job_id("", _Clock(1_700_000_000.0))
+
+    assert new_job_id(first, _Clock(1_600_000_000.0)) > first
+    assert len({new_job_id(first, _Clock(1_600_000_000.0))}) == 1
