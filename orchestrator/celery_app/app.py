@@ -110,7 +110,7 @@ _BEAT = {
         "tick": {
             "task": "sites.tasks.tick",
             "schedule": TICK_EVERY_S,
-            "options": {"expires": TICK_EVERY_S},
+            "options": {"expires": TICK_EVERY_S, "ignore_result": True},
         }
     },
 }

@@ -89,4 +89,5 @@ class Heartbeat(threading.Thread):
             args=[self._facts["node"], self._nonce],
             queue=self._facts["queues"][-1],
             retry=False,
+            ignore_result=True,
         )

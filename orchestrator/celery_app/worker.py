@@ -34,7 +34,7 @@ def run_worker(context: Context) -> None:
     def ready(**_: Any) -> None:
         facts["tasks"] = sorted(name for name in app.tasks if not name.startswith("celery."))
         heartbeat.start()
-        app.send_task("sites.tasks.tick", expires=30)
+        app.send_task("sites.tasks.tick", expires=30, ignore_result=True)
 
     def shutting_down(**_: Any) -> None:
         stopping.touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -39,7 +40,9 @@ class EventLog:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
-            sys.stderr.write(f"events: {error.strerror}: {line}\n")
+            with contextlib.suppress(OSError):  # the log that stderr goes to may be on that disk
+                sys.stderr.write(f"events: {error.strerror}: {line}\n")
+                sys.stderr.flush()
 
     def _rotate(self) -> None:
         if self._path.exists() and self._path.stat().st_size > ROTATE_BYTES:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.clock import SYSTEM, Clock
+from orchestrator.core.errors import OrchError
 from orchestrator.core.files import read_json, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+#: No machine runs longer without a boot (10 years), in seconds; every date is beyond it.
+LATEST_UPTIME_S = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +36,36 @@ class Mark:
         return cls(path, os.environ.get("ORCH_LAUNCH", ""))
 
     def write(self, **facts: object) -> None:
-        """Say "ready and alive now", with further facts."""
-        write_json(
-            self.path,
-            {"launch": self.launch, "pid": os.getpid(), "at": self.clock.monotonic(), **facts},
-            durable=False,
-        )
+        """Say "ready and alive now", with further facts.
+
+        The time stands in the file's own time stamp, by the monotonic clock: on a full disk no facts
+        can be written, but a service that lives can still say so.
+
+        Raises:
+            OrchError: there is no mark yet, and none can be written.
+        """
+        now = self.clock.monotonic()
+        try:
+            write_json(
+                self.path,
+                {"launch": self.launch, "pid": os.getpid(), "at": now, **facts},
+                durable=False,
+            )
+        except OrchError:
+            if (read(self.path) or {}).get("launch") != self.launch:
+                raise
+        with contextlib.suppress(OSError):  # a removed folder costs the mark, not the service
+            os.utime(self.path, (now, now))
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The facts that were written last; None without any."""
+    """The facts that were written last, `at` being the newest sign of life; None without any."""
     facts = read_json(path)
-    return facts if isinstance(facts, dict) else None
+    if not isinstance(facts, dict):
+        return None
+    try:
+        stamp = path.stat().st_mtime
+    except OSError:
+        return None
+    # Between the writing and the stamping the stamp is a date, far beyond any time since boot.
+    return {**facts, "at": max(stamp, facts["at"]) if stamp < LATEST_UPTIME_S else facts["at"]}

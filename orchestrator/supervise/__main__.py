@@ -60,7 +60,7 @@ def _run(supervisor: Supervisor, wanted: list[str] | None) -> OrchError | None:
 
 
 def _verdict(supervisor: Supervisor, received: list[int]) -> int:
-    if any(keeper.ever_failed for keeper in supervisor.keepers.values()):
+    if any(keeper.failure for keeper in supervisor.keepers.values()):
         return 1
     return 128 + received[0] if received else 0
 

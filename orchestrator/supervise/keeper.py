@@ -118,15 +118,10 @@ class Keeper:
         """Whether it is where it shall be, or has given up."""
         return self.state in ((_S.READY, _S.FAILED) if self.wanted else (_S.STOPPED,))
 
-    @property
-    def ever_failed(self) -> bool:
-        """Whether it has given up, and nobody revived it."""
-        return self.failure is not None
-
     def tick(self, now: float, *, needs_ready: bool) -> None:
         """Do what is due."""
         if self.process is not None and self.process.ended():
-            self._on_end(now)
+            self._on_end(now, blameless=not needs_ready)
         if self.state in (_S.STOPPED, _S.BACKOFF):
             if self.wanted and needs_ready and now >= self._retry_at:
                 self._start(now)
@@ -210,34 +205,37 @@ class Keeper:
         elif result.ok:
             self._become_ready(now)
         elif self.state is _S.STARTING:
-            self._still_starting(result, now)
+            self._still_starting(result, now, patient=not judge)
         else:
             self.pulse.again_later(now)
             if judge:
                 self._missed(result)
 
-    def _still_starting(self, result: ProbeResult, now: float) -> None:
+    def _still_starting(self, result: ProbeResult, now: float, *, patient: bool) -> None:
         self.pulse.again_soon(now)
-        if result.alive:
+        if result.alive or patient:
             self._deadline = max(self._deadline, now + LOADING_S)
-        if now >= self._deadline:
-            reason = f"was not ready within {self.spec.start_timeout_s:g} s ({result.error})"
-            self._fail(self._explained(reason))
+        if now < self._deadline:
+            return
+        if self._proven and self.process is not None:
+            self.process.signal(9)  # a restart that hangs counts as a death
+            self._deadline = now + self.spec.start_timeout_s
+            return
+        reason = f"was not ready within {self.spec.start_timeout_s:g} s ({result.error})"
+        self._fail(self._explained(reason))
 
     def _missed(self, result: ProbeResult) -> None:
-        self._misses += 1
-        if result.alive:
-            self._misses = 0
-        if self._misses < self.spec.probe.threshold:
-            return
-        if self.state is _S.READY:
+        """It did not say yes: alive and refusing is unhealthy, silent for long enough is replaced."""
+        self._misses = 0 if result.alive else self._misses + 1
+        silent = self._misses >= self.spec.probe.threshold
+        if self.state is _S.READY and (silent or result.alive):
             self._move(_S.UNHEALTHY)
             self._events.write("service.unhealthy", service=self.spec.name, error=result.error)
-        if self.process is not None:
+        if silent and self.process is not None:
             self.process.signal(9)  # it does not answer: nothing milder would be heard
             self._misses = 0
 
-    def _on_end(self, now: float) -> None:
+    def _on_end(self, now: float, *, blameless: bool) -> None:
         assert self.process is not None  # noqa: S101  (only called with one)
         process, self.process = self.process, None
         self.last_exit = process.exit_code
@@ -252,10 +250,11 @@ class Keeper:
         elif self.state is not _S.FAILED and not self._proven:
             self._fail(self._explained(f"ended before it was ready (exit code {self.last_exit})"))
         elif self.state is not _S.FAILED:
-            self._after_death(now)
+            self._after_death(now, blameless=blameless)
 
-    def _after_death(self, now: float) -> None:
-        self._deaths = [*self._deaths[-20:], now]
+    def _after_death(self, now: float, *, blameless: bool) -> None:
+        """Restart it or give up; dying while what it needs is away is not held against it."""
+        self._deaths = self._deaths[-20:] if blameless else [*self._deaths[-20:], now]
         decision = self._policy.decide(self._deaths, now)
         if isinstance(decision, Restart):
             self._retry_at = now + decision.delay

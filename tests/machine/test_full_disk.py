@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator.supervise.specs import WORKER_SILENCE_S
 from tests.chaos.test_site_jobs import PAGES, define, exported, progress, start, state
 from tests.support.orch import Orch, a_home, eventually
 from tests.support.site_server import Site, tree
@@ -75,6 +77,26 @@ def test_a_disk_that_fills_during_a_job_loses_nothing(small_disk: Path, tmp_path
 
         eventually(lambda: len(set(exported(orch))) == 2 * PAGES, 30)
         assert len(exported(orch)) == 2 * PAGES
+
+
+def test_no_service_is_given_up_for_a_full_disk_and_all_are_ready_afterwards(
+    small_disk: Path,
+) -> None:
+    """Celery's worker ends when Redis refuses its writes; the others only cannot write their marks."""
+    with a_home(small_disk / "home", TOML) as orch:
+        orch.up()
+        pids = {name: orch.pid(name) for name in ("redis", "results", "beat")}
+
+        filler = fill(small_disk)
+        time.sleep(2 * WORKER_SILENCE_S)  # what must not happen would happen by then
+        rows = {row["name"]: row for row in orch.status()["services"]}
+        assert "failed" not in {row["state"] for row in rows.values()}, rows
+        assert rows["redis"]["state"] == "unhealthy"
+        assert "No space left" in rows["redis"]["probe"]["error"]
+        assert {name: rows[name]["pid"] for name in pids} == pids
+        filler.unlink()
+
+        eventually(lambda: {r["state"] for r in orch.status()["services"]} == {"ready"}, 40)
 
 
 def test_a_full_disk_under_redis_pauses_the_job_and_it_goes_on_afterwards(

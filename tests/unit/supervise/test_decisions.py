@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
+from orchestrator.core import mark
 from orchestrator.supervise.arrival import Arrival, decide
 from orchestrator.supervise.probe import ProbeResult, judge_mark
 from orchestrator.supervise.redis_binary import RedisBinary, can_read
@@ -111,3 +115,14 @@ def test_a_declaration_survives_the_way_through_json() -> None:
 
     assert ServiceSpec.from_json(spec.to_json()) == spec
     assert ServiceSpec.from_json(spec.to_json()).digest == spec.digest
+
+
+def test_a_mark_is_young_as_long_as_its_stamp_is(tmp_path: Path) -> None:
+    path = tmp_path / "mark.json"
+    mark.Mark(path, "me").write(slots=2)
+    at = mark.read(path)["at"]  # type: ignore[index]
+    os.utime(path, (at + 50, at + 50))
+
+    assert mark.read(path)["at"] == pytest.approx(at + 50)  # type: ignore[index]
+    os.utime(path)  # a date: written, and not stamped yet
+    assert mark.read(path)["at"] == pytest.approx(at)  # type: ignore[index]
