@@ -97,7 +97,6 @@ class Crawl:
 
     async def run(self) -> End:
         """Work until the slice ends; return why it did."""
-        await patiently(self._make_room)
         keepers = [
             asyncio.create_task(keep()) for keep in (self._beats, self._extends, self._looks)
         ]
@@ -213,7 +212,6 @@ class Crawl:
         while True:
             with contextlib.suppress(RedisError):  # the next one may come through
                 self._learn(await self._beat())
-                await self._make_room()
             await asyncio.sleep(BEAT_EVERY_S)
 
     async def _beat(self) -> Beat:
@@ -234,10 +232,6 @@ class Crawl:
 
     def _is_young(self) -> bool:
         return self._now() - self._began < QUANTUM_S
-
-    async def _make_room(self) -> None:
-        stats = await self._queue.stats()
-        self._settler.room.left = self._definition.limits.pages - stats.total
 
     async def _extends(self) -> None:
         """Renew the leases of pages and of slots at the gate: only a dead shard loses them."""

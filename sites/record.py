@@ -33,7 +33,6 @@ class Job:
     items: int
     reason: str
     error: str
-    capped: str
     last_result: str
 
     @property
@@ -140,7 +139,6 @@ def job_of(ref: JobRef, reply: Mapping[Any, Any]) -> Job | None:
         items=int(facts.get("items", 0)),
         reason=facts.get("reason", ""),
         error=facts.get("error", ""),
-        capped=facts.get("capped", ""),
         last_result=facts.get("last_result", "0-0"),
     )
 

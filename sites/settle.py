@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sites.definition import Definition
     from sites.extract import Extracted
     from sites.move import JobRef
-    from sites.work import Room, Work
+    from sites.work import Work
 
 _BACKOFF = Backoff(base=0.5, cap=60.0)
 
@@ -38,7 +38,6 @@ class Settler:
     redis: AsyncRedis
     keys: Keys
     queue: AsyncRedisQueue
-    room: Room
 
     async def settle(
         self, work: Work, answer: Answer, found: Extracted, proxy: Proxy | None
@@ -62,7 +61,7 @@ class Settler:
                     base, status=answer.status, missing=found.missing, items=found.items
                 )
                 links = found.links if work.depth < self.definition.limits.depth else []
-                jobs = [new_page(url, work.depth + 1) for url in await self._room_for(links)]
+                jobs = [new_page(url, work.depth + 1) for url in links]
                 await self._commit(work, outcome, jobs)
             case Moved():
                 await self._follow(work, base, answer)
@@ -82,8 +81,7 @@ class Settler:
             return
         reason, jobs = f"redirect to {target}", []
         if self.definition.allows(target):
-            room = await self._room_for([target])
-            jobs = [new_page(url, work.depth, work.hops + 1) for url in room]
+            jobs = [new_page(target, work.depth, work.hops + 1)]
         else:
             reason += ", which is not on an allowed host"
         outcome = replace(base, state=QueueState.SKIPPED, status=moved.status, reason=reason)
@@ -114,7 +112,7 @@ class Settler:
             self.keys.results_bytes(),
             {"site": self.ref.site, "job": self.ref.id, "id": work.url},
         )
-        self.room.left -= await patiently(
+        await patiently(
             lambda: self.queue.commit(
                 work.lease.id,
                 work.lease.token,
@@ -122,6 +120,7 @@ class Settler:
                 reason=outcome.reason or None,
                 result=result,
                 new_jobs=jobs,
+                most=self.definition.limits.pages,
             )
         )
 
@@ -130,18 +129,6 @@ class Settler:
         await patiently(
             lambda: self.queue.fail_and_retry(lease.id, lease.token, error, delay=delay)
         )
-
-    async def _room_for(self, urls: list[str]) -> list[str]:
-        """Return those of `urls` that the job may still get to know; known ones need no room."""
-        if len(urls) <= self.room.left:
-            return urls
-        state = self.keys.frontier(self.ref.site, self.ref.id).state
-        known = await patiently(lambda: self.redis.hmget(state, urls))
-        new = [url for url, was in zip(urls, known, strict=True) if not was]
-        room = max(0, self.room.left)
-        if len(new) > room:
-            await self._note("capped", f"limits.pages = {self.definition.limits.pages} was reached")
-        return new[:room]
 
     async def _note(self, field: str, text: str) -> None:
         """Keep something in the job's record, for people."""

@@ -21,7 +21,6 @@ from sites.settle import Settler
 from sites.shards import RESERVATION_S, Shards
 from sites.state import JobState
 from sites.transport import Transport
-from sites.work import Room
 
 if TYPE_CHECKING:
     from orchestrator.core.context import Context
@@ -93,7 +92,7 @@ async def crawl(context: Context, ref: JobRef, definition: Definition, holder: s
             rotation = Rotation(client, keys, context.settings.proxies.fresh_for)
             queue = AsyncRedisQueue(client, keys.frontier(ref.site, ref.id))
             asker = Asker(definition, gate, transport, rotation)
-            settler = Settler(ref, definition, client, keys, queue, Room())
+            settler = Settler(ref, definition, client, keys, queue)
             return await Crawl(asker, settler, Extractor(definition), terms).run()
     finally:
         await client.aclose()

@@ -87,7 +87,9 @@ class TopUp:
         queue.lease(0, 1.0, max_attempts=definition.limits.attempts)  # reaps, and leases nothing
         stats = queue.stats()
         if not stats.live:
-            self._records.move(ref, outcome(stats.done, stats.error), reason=job.capped)
+            reached = f"limits.pages = {definition.limits.pages} was reached"
+            reason = reached if stats.refused else ""
+            self._records.move(ref, outcome(stats.done, stats.error), reason=reason)
             return None
         if job.state is JobState.STOPPING:
             self._records.move(ref, JobState.STOPPED, reason=job.reason, idle=True)
@@ -99,7 +101,8 @@ class TopUp:
     def _seed(self, ref: JobRef, definition: Definition) -> None:
         """Put the start URLs into the frontier; doing it twice changes nothing."""
         queue = RedisQueue(self._redis, self._keys.frontier(ref.site, ref.id))
-        queue.enqueue([new_page(url) for url in definition.start_urls])
+        pages = [new_page(url) for url in definition.start_urls]
+        queue.enqueue(pages, most=definition.limits.pages)
         self._records.note(ref, {"seeded": "1"})
 
     def _send(self, jobs: Sequence[Open]) -> None:

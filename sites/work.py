@@ -46,10 +46,3 @@ def new_page(url: str, depth: int = 0, hops: int = 0) -> NewJob:
     '{"depth": 2}'
     """
     return NewJob(url, json.dumps({"depth": depth, "hops": hops} if hops else {"depth": depth}))
-
-
-@dataclass(slots=True)
-class Room:
-    """How many more pages the job may know of; renewed now and then, counted down in between."""
-
-    left: int = 0

@@ -72,7 +72,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How many jobs stand where; `delayed` are those of `queued` that wait for their time."""
+    """How many jobs stand where; `delayed` are those of `queued` that wait for their time.
+
+    `refused` counts, each time, the new jobs that a queue at its bound did not take.
+    """
 
     queued: int = 0
     delayed: int = 0
@@ -80,6 +83,7 @@ class Stats:
     done: int = 0
     skipped: int = 0
     error: int = 0
+    refused: int = 0
 
     @property
     def live(self) -> int:

@@ -27,9 +27,12 @@ class RedisQueue:
         self._client = client
         self._verbs = Verbs(keys)
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> int:
-        """Add jobs, idempotent by id; return how many were new. Long lists go in pieces."""
-        return sum(self._verbs.enqueue(piece).run(self._client) for piece in batches(jobs))
+    def enqueue(self, jobs: Sequence[NewJob], *, most: int | None = None) -> int:
+        """Add jobs, idempotent by id; return how many were new. Long lists go in pieces.
+
+        With `most`, nothing is added beyond so many ids that were ever known.
+        """
+        return sum(self._verbs.enqueue(piece, most).run(self._client) for piece in batches(jobs))
 
     def lease(
         self,
@@ -89,20 +92,21 @@ class RedisQueue:
         reason: str | None = None,
         result: Result | None = None,
         new_jobs: Sequence[NewJob] = (),
+        most: int | None = None,
     ) -> int:
         """End the job, add its result and its new jobs in one step; return how many were new.
 
         Of more new jobs than fit into a step, the first ones are enqueued ahead and the ack comes
-        last: a crash in between repeats the job and loses nothing.
+        last: a crash in between repeats the job and loses nothing. With `most`, no new job is added
+        beyond so many ids that were ever known.
 
         Raises:
             LeaseLost: the token is not current or its lease ran out; no ack and no result.
         """
         ahead, last = new_jobs[:-MOST_A_CALL], new_jobs[-MOST_A_CALL:]
-        new = self.enqueue(ahead)
-        return new + self._verbs.commit(job_id, token, state, reason, result, last).run(
-            self._client
-        )
+        new = self.enqueue(ahead, most=most)
+        call = self._verbs.commit(job_id, token, state, reason, result, last, most)
+        return new + call.run(self._client)
 
     def stats(self) -> Stats:
         """Count the jobs by state, at the same cost for any number of them."""
@@ -120,11 +124,11 @@ class AsyncRedisQueue:
         self._client = client
         self._verbs = Verbs(keys)
 
-    async def enqueue(self, jobs: Sequence[NewJob]) -> int:
+    async def enqueue(self, jobs: Sequence[NewJob], *, most: int | None = None) -> int:
         """Add jobs, idempotent by id; return how many were new."""
         new = 0
         for piece in batches(jobs):
-            new += await self._verbs.enqueue(piece).run_async(self._client)
+            new += await self._verbs.enqueue(piece, most).run_async(self._client)
         return new
 
     async def lease(
@@ -170,11 +174,12 @@ class AsyncRedisQueue:
         reason: str | None = None,
         result: Result | None = None,
         new_jobs: Sequence[NewJob] = (),
+        most: int | None = None,
     ) -> int:
         """End the job, add result and new jobs in one step, or raise `LeaseLost`."""
         ahead, last = new_jobs[:-MOST_A_CALL], new_jobs[-MOST_A_CALL:]
-        new = await self.enqueue(ahead)
-        call = self._verbs.commit(job_id, token, state, reason, result, last)
+        new = await self.enqueue(ahead, most=most)
+        call = self._verbs.commit(job_id, token, state, reason, result, last, most)
         return new + await call.run_async(self._client)
 
     async def stats(self) -> Stats:

@@ -43,9 +43,10 @@ class Verbs:
     def __init__(self, keys: QueueKeys) -> None:
         self._keys = keys.all()
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> Call[int]:
+    def enqueue(self, jobs: Sequence[NewJob], most: int | None = None) -> Call[int]:
         """Add at most `MOST_A_CALL` jobs; the reply is how many were new."""
-        return Call(_script("enqueue"), self._keys, [len(jobs), *_words(jobs)], int)
+        args: list[str | int] = [_bound(most), len(jobs), *_words(jobs)]
+        return Call(_script("enqueue"), self._keys, args, int)
 
     def lease(
         self, n: int, ttl: float, *, backlog: tuple[str, int] | None, max_attempts: int
@@ -81,6 +82,7 @@ class Verbs:
         reason: str | None = None,
         result: Result | None = None,
         new_jobs: Sequence[NewJob] = (),
+        most: int | None = None,
     ) -> Call[int]:
         """End the job, add its result and at most `MOST_A_CALL` new jobs: all or nothing."""
         if state not in ENDED:
@@ -91,6 +93,7 @@ class Verbs:
             token,
             state,
             reason or "",
+            _bound(most),
             len(new_jobs),
             *_words(new_jobs),
         ]
@@ -114,6 +117,10 @@ def _script(verb: str) -> Script:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _bound(most: int | None) -> int:
+    return -1 if most is None else most
 
 
 def _words(jobs: Sequence[NewJob]) -> list[str | int]:
@@ -145,5 +152,5 @@ def _lost(job_id: str) -> LeaseLost:
 
 
 def _stats(reply: list[int]) -> Stats:
-    ready, delayed, in_progress, done, skipped, error = map(int, reply)
-    return Stats(ready + delayed, delayed, in_progress, done, skipped, error)
+    ready, delayed, in_progress, done, skipped, error, refused = map(int, reply)
+    return Stats(ready + delayed, delayed, in_progress, done, skipped, error, refused)

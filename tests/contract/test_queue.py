@@ -285,6 +285,25 @@ def test_a_commit_with_more_new_jobs_than_a_call_takes_loses_none(store: Store) 
     assert store.queue.stats() == Stats(queued=2300, done=1)
 
 
+def test_a_queue_never_knows_more_ids_than_it_may(store: Store) -> None:
+    assert store.queue.enqueue([NewJob(str(number)) for number in range(5)], most=3) == 3
+    lease = store.lease_one()
+    links = [NewJob("1"), NewJob("x"), NewJob("2"), NewJob("y")]
+    assert store.queue.commit(lease.id, lease.token, new_jobs=links, most=4) == 1
+    assert store.queue.stats() == Stats(queued=3, done=1, refused=3)
+    lease = store.lease_one()
+    assert store.queue.commit(lease.id, lease.token, new_jobs=[NewJob("0")], most=2) == 0
+    assert store.queue.stats() == Stats(queued=2, done=2, refused=3)
+
+
+def test_a_bound_holds_over_the_pieces_of_a_long_list(store: Store) -> None:
+    store.queue.enqueue([NewJob("a")])
+    links = [NewJob(str(number)) for number in range(2300)]
+    token = store.lease_one().token
+    assert store.queue.commit("a", token, new_jobs=links, most=1500) == 1499
+    assert store.queue.stats().total == 1500
+
+
 def test_a_job_cannot_be_committed_as_unfinished(store: Store) -> None:
     with pytest.raises(ValueError, match="in_progress"):
         store.queue.commit("a", "1", state=QueueState.IN_PROGRESS)

@@ -180,6 +180,32 @@ def test_depth_and_number_of_pages_are_bounded(home: SiteHome, site: Site) -> No
     assert home.job(few).reason == "limits.pages = 7 was reached"
 
 
+def test_the_number_of_pages_is_exact_and_pages_without_links_end_well(
+    home: SiteHome, site: Site
+) -> None:
+    lists = [f"/list{number}.html" for number in range(8)]
+    for path in lists:
+        links = "".join(f'<a href="{path}-{number}.html">x</a>' for number in range(60))
+        site.pages[path] = Answer(links, hang=0.1)
+        for number in range(60):
+            site.pages[f"{path}-{number}.html"] = Answer("<div class='item'><h2>x</h2></div>")
+    start = [site.url(path) for path in lists]
+    ref = home.create(shop(site, start_urls=start, limits={"pages": 50}))
+
+    job = home.work(ref)
+
+    assert (job.state, job.reason) == ("done", "limits.pages = 50 was reached")
+    assert home.stats(ref).done == len(site.hits) == 50
+
+
+def test_a_job_that_knows_just_as_many_pages_as_it_may_was_not_bounded(
+    home: SiteHome, site: Site
+) -> None:
+    ref = home.create(shop(site, limits={"pages": 60}))
+
+    assert (home.work(ref).reason, home.stats(ref).done) == ("", 60)
+
+
 def test_a_page_that_cannot_be_read_never_ends_the_job(home: SiteHome, site: Site) -> None:
     site.pages["/7.html"] = Answer(b"\xff\xfe\x00<html", headers={"Content-Type": "text/html"})
     site.pages["/8.html"] = Answer(b"GIF89a", headers={"Content-Type": "image/gif"})

@@ -43,11 +43,19 @@ local function add(id, body, class, delay_ms)
   return 1
 end
 
--- Adds `count` jobs that stand in ARGV from `first` on as id, payload, priority, delay_ms.
-local function add_all(first, count)
-  local new = 0
+-- Adds `count` jobs that stand in ARGV from `first` on as id, payload, priority, delay_ms, while
+-- fewer than `most` ids are known (-1: any number); those that are refused are counted.
+local function add_all(first, count, most)
+  local known, new, refused = redis.call('HLEN', state), 0, 0
   for at = first, first + 4 * (count - 1), 4 do
-    new = new + add(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+    if most < 0 or known + new < most then
+      new = new + add(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+    elseif redis.call('HEXISTS', state, ARGV[at]) == 0 then
+      refused = refused + 1
+    end
+  end
+  if refused > 0 then
+    redis.call('HINCRBY', counts, 'refused', refused)
   end
   return new
 end
