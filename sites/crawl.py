@@ -1,8 +1,8 @@
 """A shard at work: one event loop, many pages in flight, for a bounded slice of time.
 
 Pages are leased from the frontier and their leases renewed from the loop. Redis going away pauses
-the crawl; the end of the slice, a stop, or somebody who waits for the slot ends it, quickly, and what
-is not finished goes back unharmed.
+the crawl; the end of the slice, a stop, or somebody who waits for the slot ends it: no new request is
+made, what is out may end, and what is not finished goes back unharmed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import logging
 import math
 from collections import Counter, deque
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import LeaseLost
 from orchestrator.core.redis import RedisError
+from sites.ends import GENTLE, GRACE_S, LONGEST_S, End
 from sites.extract import Extracted
 from sites.fetch import Answer, Failed, Kind, Page
 from sites.patience import patiently
@@ -43,26 +43,13 @@ FILL_EVERY_S = 0.1
 LOOK_EVERY_S = 0.25
 #: How long a shard without anything to do waits for something to come, in seconds.
 IDLE_S = 6.0
-#: So long a shard works before it makes room for another job, in seconds: not for a refresh.
+#: So long a shard works before it makes room for another job, and for a refresh, in seconds.
 QUANTUM_S = 2.0
+LEAST_S = 1.0
+#: How long an answer that came at the last moment has to be read and written, in seconds.
+SETTLE_S = 2.0
 #: The pace is that of the last so many seconds.
 PACE_OVER_S = 5.0
-
-
-class End(StrEnum):
-    """Why a slice ended."""
-
-    FINISHED = "nothing is left"
-    IDLE = "nothing can be done for now"
-    SLICE = "the slice is over"
-    YIELD = "somebody waits for the slot"
-    STOP = "the job is being stopped"
-    LOST = "the shard's lease was lost"
-    WORKER = "the worker stops"
-
-
-#: How long requests that are out may go on then, in seconds.
-GRACE_S = {End.STOP: 2.0, End.WORKER: 2.0, End.YIELD: 0.7, End.LOST: 0.7, End.SLICE: 5.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +79,8 @@ class Crawl:
         self._finished_at: deque[float] = deque()
         self._wake = asyncio.Event()
         self._end: End | None = None
-        self._began = self._busy_at = self._now()
+        self._overdue: list[Work] = []
+        self._began = self._busy_at = self._over_at = self._now()
         self._filled_at = float("-inf")
 
     async def run(self) -> End:
@@ -104,7 +92,7 @@ class Crawl:
             while self._end is None:
                 await self._fill()
                 await self._pause()
-            await self._wind_up(GRACE_S.get(self._end, 0.0))
+            await self._wind_up()
         finally:
             for task in (*keepers, *self._running):
                 task.cancel()
@@ -130,7 +118,7 @@ class Crawl:
             )
         )
         for lease in leases:
-            self._start(Work.of(lease))
+            self._start(Work.of(lease, self._now()))
         if self._running:
             self._busy_at = self._now()
         else:
@@ -145,7 +133,9 @@ class Crawl:
     def _ended(self, task: asyncio.Task[None]) -> None:
         work = self._running.pop(task, None)
         self._wake.set()
-        if work and not task.cancelled() and task.exception():
+        if work and task.cancelled():
+            self._cut_off(work)
+        elif work and task.exception():
             log.error("%s ended badly", work.url, exc_info=task.exception())
             self._held.pop(work.lease.id, None)  # its lease runs out: that counts as an attempt
 
@@ -186,23 +176,44 @@ class Crawl:
     # ending
 
     def _finish(self, end: End) -> None:
-        if self._end is None:
-            self._end = end
+        """End the slice; a reason that cannot wait takes the place of one that can."""
+        if self._end is None or (self._end in GENTLE and end not in GENTLE):
+            self._end, self._over_at = end, self._now()
             self._wake.set()
 
-    async def _wind_up(self, grace: float) -> None:
-        """Make no new request; let those that are out end within `grace` seconds."""
-        for task, work in list(self._running.items()):
+    async def _wind_up(self) -> None:
+        """Make no new request; let those that are out end, for as long as the end allows."""
+        for work in self._running.values():
             work.closing = True
-            if work.waiting:
-                task.cancel()
-        if self._running:
-            await asyncio.wait(list(self._running), timeout=grace)
+            work.out_at_the_end = not work.waiting
+        while self._running and (left := self._grace()) > 0:
+            for task, work in self._running.items():
+                if work.waiting and not task.cancelling():
+                    task.cancel()
+            await asyncio.wait(list(self._running), timeout=min(left, LOOK_EVERY_S))
+
+    def _grace(self) -> float:
+        timeout = self._definition.limits.timeout
+        longest = min(timeout + SETTLE_S, LONGEST_S - self._terms.slice_s)
+        grace = longest if self._end in GENTLE else GRACE_S.get(self._end or End.LOST, 0.0)
+        return grace - (self._now() - self._over_at)
+
+    def _cut_off(self, work: Work) -> None:
+        """A page that was asked for, and had its time, has used up an attempt; or it never ends."""
+        had = self._now() - work.since
+        if self._end in GENTLE and work.out_at_the_end and had >= self._definition.limits.timeout:
+            self._held.pop(work.lease.id, None)
+            self._overdue.append(work)
 
     async def _give_back(self) -> None:
         """Release what is not finished; without Redis its leases run out by themselves."""
-        with contextlib.suppress(RedisError):
+        late = Failed(Kind.TIMEOUT, "no whole answer before the slice ended")
+        with contextlib.suppress(RedisError, TimeoutError):
             await self._queue.release(self._held)
+            for work in self._overdue:
+                async with asyncio.timeout(SETTLE_S):
+                    with contextlib.suppress(LeaseLost):
+                        await self._settler.settle(work, late, Extracted(), None)
         self._held.clear()
 
     # keeping
@@ -227,11 +238,10 @@ class Crawl:
             self._finish(End.STOP)
         elif not beat.held:
             self._finish(End.LOST)
-        elif beat.wanted_by and not (beat.wanted_by == WANTED_BY_SITES and self._is_young()):
-            self._finish(End.YIELD)
-
-    def _is_young(self) -> bool:
-        return self._now() - self._began < QUANTUM_S
+        elif beat.wanted_by:
+            least = QUANTUM_S if beat.wanted_by == WANTED_BY_SITES else LEAST_S
+            if self._now() - self._began >= least:
+                self._finish(End.YIELD)
 
     async def _extends(self) -> None:
         """Renew the leases of pages and of slots at the gate: only a dead shard loses them."""

@@ -13,7 +13,7 @@ from orchestrator.gate.model import Limits
 from orchestrator.queue.redis import AsyncRedisQueue
 from proxies.rotation import Rotation
 from sites.ask import Asker
-from sites.crawl import EXTEND_EVERY_S, Crawl, End, Terms
+from sites.crawl import EXTEND_EVERY_S, Crawl, Terms
 from sites.definition import Definition
 from sites.extract import Extractor
 from sites.record import Records
@@ -24,6 +24,7 @@ from sites.transport import Transport
 
 if TYPE_CHECKING:
     from orchestrator.core.context import Context
+    from sites.ends import End
     from sites.move import JobRef
     from sites.topup import TopUp
 

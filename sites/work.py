@@ -17,7 +17,7 @@ class Work:
     """A page that this shard works on.
 
     `waiting` until a request is out; `waits_for` says for what, to people. `closing`: make no request
-    any more.
+    any more. `since` when it is ours, on the clock of the event loop.
     """
 
     lease: Lease
@@ -26,12 +26,14 @@ class Work:
     waiting: bool = True
     waits_for: str = ""
     closing: bool = False
+    out_at_the_end: bool = False
+    since: float = 0.0
 
     @classmethod
-    def of(cls, lease: Lease) -> Work:
+    def of(cls, lease: Lease, now: float = 0.0) -> Work:
         """Read what the frontier knows of the page."""
         facts = json.loads(lease.payload)
-        return cls(lease, facts.get("depth", 0), facts.get("hops", 0))
+        return cls(lease, facts.get("depth", 0), facts.get("hops", 0), since=now)
 
     @property
     def url(self) -> str:

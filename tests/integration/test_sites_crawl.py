@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from orchestrator.core.redis import Redis
 from proxies.model import Proxy
-from sites.crawl import End
+from sites.ends import End
 from sites.fetch import Answer as Found
 from sites.transport import Transport
 from tests.support.redis_server import RedisServer
@@ -289,6 +290,78 @@ def test_a_slice_is_bounded_and_hands_on(
     assert home.shard() is End.SLICE
     assert 1 <= time.monotonic() - began < 2
     assert home.sent  # the successor
+    assert home.work(ref).state == "done"
+    assert set(site.asked().values()) == {1}
+
+
+def test_a_page_that_is_slower_than_slices_is_asked_for_once(
+    tmp_path: Path, redis_server: RedisServer, real_redis: Redis, site: Site
+) -> None:
+    del real_redis
+    home = SiteHome(tmp_path, redis_server.url, settings='[sites]\nslice = "1s"\n')
+    page = site.pages["/0.html"]
+    assert isinstance(page, Answer)
+    site.pages["/0.html"] = Answer(page.body, hang=6.5)
+    ref = home.create(shop(site, limits={"timeout": "20s"}))
+
+    assert home.shard() is End.SLICE
+    assert home.stats(ref).done == 1
+    assert home.work(ref).state == "done"
+    assert set(site.asked().values()) == {1}
+
+
+def test_a_stop_is_quick_also_when_the_slice_is_over_and_a_request_hangs(
+    tmp_path: Path, redis_server: RedisServer, real_redis: Redis, site: Site
+) -> None:
+    del real_redis
+    home = SiteHome(tmp_path, redis_server.url, settings='[sites]\nslice = "1s"\n')
+    site.pages["/0.html"] = Answer(hang=30)
+    ref = home.create(shop(site, limits={"timeout": "60s", "attempts": 1}))
+    began = time.monotonic()
+    crawl = Background(home.shard)
+    until(lambda: time.monotonic() > began + 1.5)
+
+    home.stop(ref)
+
+    assert crawl.join() is End.STOP
+    assert time.monotonic() - began < 1.5 + 4
+    assert (home.stats(ref).queued, home.stats(ref).error) == (1, 0)
+
+
+def test_what_does_not_end_with_its_slice_uses_up_its_attempts(
+    tmp_path: Path,
+    redis_server: RedisServer,
+    real_redis: Redis,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del real_redis
+
+    async def hang(*_: object) -> Found:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(Transport, "get", hang)
+    monkeypatch.setattr("sites.crawl.SETTLE_S", 0.3)
+    home = SiteHome(tmp_path, redis_server.url, settings='[sites]\nslice = "1s"\n')
+    ref = home.create(shop(site, limits={"timeout": "0.5s", "attempts": 2}))
+
+    job = home.work(ref)
+
+    assert job.state == "failed"
+    assert job.error.startswith("timeout: no whole answer before the slice ended")
+
+
+def test_while_a_refresh_waits_a_job_gets_on_and_asks_for_nothing_twice(
+    home: SiteHome, site: Site
+) -> None:
+    site.pages.update(tree(6, hang=1.2))
+    ref = home.create(shop(site, concurrency=1))
+    home.redis.set(home.keys.yield_wanted(), "refresh")
+
+    began = time.monotonic()
+    assert home.shard() is End.YIELD
+    assert time.monotonic() - began >= 1
     assert home.work(ref).state == "done"
     assert set(site.asked().values()) == {1}
 

@@ -12,9 +12,9 @@ from orchestrator.core.context import Context
 from orchestrator.nodes.registry import Node, Nodes
 from orchestrator.queue.model import Stats
 from orchestrator.queue.redis import RedisQueue
-from sites.crawl import End
 from sites.definition import Definition
 from sites.drain import Drain
+from sites.ends import End
 from sites.move import JobRef
 from sites.output import Results
 from sites.record import Job, Records
