@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from functools import cached_property
@@ -11,7 +12,13 @@ from orchestrator.celery_app.app import make_app
 from orchestrator.core import mark
 from orchestrator.core.clock import SYSTEM, Deadline, wait_until
 from orchestrator.core.context import Context
-from orchestrator.core.errors import NotRunning, OrchError, ServiceFailed, UsableProxiesMissing
+from orchestrator.core.errors import (
+    Busy,
+    NotRunning,
+    OrchError,
+    ServiceFailed,
+    UsableProxiesMissing,
+)
 from orchestrator.supervise import specs
 from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.supervisor import Supervisor
@@ -153,10 +160,16 @@ class Orchestrator:
         """Stop what this object started, sites first and Redis last."""
         if self._supervisor is not None and self._thread is not None:
             self._supervisor.request_stop()
-            self._thread.join(timeout)
+            try:
+                self._thread.join(timeout)
+            except KeyboardInterrupt:  # a second Ctrl+C: at once, but nothing is left
+                self._supervisor.request_stop(kill=True)
+                self._thread.join(timeout)
+                raise
             self._supervisor = self._thread = None
         elif self._started:
-            self._ask("stop", sorted(self._started), timeout=timeout)
+            with contextlib.suppress(NotRunning, Busy):  # somebody stopped everything before
+                self._ask("stop", sorted(self._started), timeout=timeout)
         self._started.clear()
 
     def cleanup_stale_processes(self) -> None:
@@ -252,7 +265,11 @@ class Orchestrator:
         deadline = Deadline.after(10.0, SYSTEM)
         if not wait_until(lambda: self.is_running() or self._failure is not None, deadline):
             raise ServiceFailed("supervisor", "did not come up within 10 s")
-        if self._failure is not None:
+        if isinstance(self._failure, Busy):  # somebody was quicker: attach to that one
+            self._supervisor = self._thread = self._failure = None
+            if not wait_until(self.is_running, deadline):
+                raise ServiceFailed("supervisor", "holds the lock, and does not answer")
+        elif self._failure is not None:
             raise self._failure
 
     def _ask(

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from celery.worker import state
+from kombu.exceptions import OperationalError
 
 from orchestrator.core.clock import SYSTEM
 from orchestrator.core.errors import OrchError, RedisUnavailable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
+#: A canary that is out for so long is followed by another one, in seconds.
+SECOND_CANARY_S = 5.0
 
 
 class Heartbeat(threading.Thread):
@@ -39,15 +42,15 @@ class Heartbeat(threading.Thread):
         self._facts = facts
         self._mark = Mark.of_this_process(context.home.mark(context.service))
         self._ended = threading.Event()
-        self._nonce = ""
-        self._sent_at = 0.0
+        self._out: list[str] = []  #: canaries on their way
+        self._out_since = self._sent_at = 0.0
 
     def run(self) -> None:
         """Beat until stopped; Redis or a disk that is away for a while ends nothing."""
         while True:
             try:
                 self.beat()
-            except (RedisError, RedisUnavailable, OrchError, OSError) as error:
+            except (RedisError, OperationalError, OrchError, OSError) as error:
                 log.warning("heartbeat: %s", error)
             if self._ended.wait(EVERY_S):
                 return
@@ -65,16 +68,16 @@ class Heartbeat(threading.Thread):
         active = len(state.active_requests)
         client, keys, node = self._context.redis, self._context.keys, self._facts["node"]
         try:
-            if self._nonce and client.get(keys.canary(node)) == self._nonce:
-                self._nonce = ""
+            if client.get(keys.canary(node)) in self._out:
+                self._out.clear()
             Nodes(client, keys).renew(Node(node, self._facts["slots"], active))
         finally:
             self._write(active)
-        if not self._nonce:
+        if not self._out or SYSTEM.monotonic() - self._sent_at > SECOND_CANARY_S:
             self._send_canary()
 
     def _write(self, active: int) -> None:
-        waits = SYSTEM.monotonic() - self._sent_at if self._nonce else 0.0
+        waits = SYSTEM.monotonic() - self._out_since if self._out else 0.0
         self._mark.write(
             **self._facts,
             active=active,
@@ -83,10 +86,13 @@ class Heartbeat(threading.Thread):
         )
 
     def _send_canary(self) -> None:
-        self._nonce, self._sent_at = uuid.uuid4().hex, SYSTEM.monotonic()
+        """Send one; a second one goes after it, as a trace can be lost where nothing is wrong."""
+        nonce, self._sent_at = uuid.uuid4().hex, SYSTEM.monotonic()
+        self._out_since = self._out_since if self._out else self._sent_at
+        self._out = [*self._out[-2:], nonce]
         self._app.send_task(
             "orchestrator.canary",
-            args=[self._facts["node"], self._nonce],
+            args=[self._facts["node"], nonce],
             queue=self._facts["queues"][-1],
             retry=False,
             ignore_result=True,

@@ -6,6 +6,7 @@ Read once at the edge and passed down. Every problem is found and listed in one 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from orchestrator.core import duration
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.keys import Keys
-from orchestrator.core.mask import mask_url
+from orchestrator.core.mask import masked
 from orchestrator.core.problems import describe
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class RedisSection(Section):
             raise ValueError("must start with redis://, rediss:// or unix://")
         if parts.scheme == "unix" and not parts.path:
             raise ValueError("needs the path of the socket: unix:///path/redis.sock")
+        if parts.query and not re.fullmatch(r"db=\d{1,4}", parts.query):
+            raise ValueError("behind the ? only db=NUMBER is allowed")
         try:
             _ = parts.port
         except ValueError:
@@ -119,6 +122,7 @@ class Config:
     home: Home
     settings: Settings = field(default_factory=Settings)
     origins: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def redis_url(self) -> str:
@@ -129,13 +133,13 @@ class Config:
     def broker_url(self) -> str:
         """The same in the spelling that Celery understands (FACTS: it does not know unix://)."""
         parts = urlsplit(self.redis_url)
-        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
-            return f"{self.redis_url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
-        if parts.scheme != "unix":
-            return self.redis_url
-        user = f":{quote(unquote(parts.password), safe='')}@" if parts.password else ""
-        database = parts.query.removeprefix("db=") if parts.query.startswith("db=") else "0"
-        return f"redis+socket://{user}{parts.path}?virtual_host={database}"
+        database = parts.query.removeprefix("db=") or parts.path.strip("/") or "0"
+        if parts.scheme == "unix":
+            user = f":{quote(unquote(parts.password), safe='')}@" if parts.password else ""
+            database = parts.query.removeprefix("db=") or "0"
+            return f"redis+socket://{user}{parts.path}?virtual_host={database}"
+        tls = "?ssl_cert_reqs=required" if parts.scheme == "rediss" else ""
+        return f"{parts.scheme}://{parts.netloc}/{database}{tls}"
 
     @property
     def redis_is_private(self) -> bool:
@@ -146,7 +150,10 @@ class Config:
     def redis_is_local(self) -> bool:
         """Whether Redis runs on this machine, so that we may start it."""
         url = self.settings.redis.url
-        return url is None or urlsplit(url).scheme == "unix" or is_loopback(url)
+        if url is None or urlsplit(url).scheme == "unix":
+            return True
+        # A server with TLS needs certificates that are not ours to make.
+        return urlsplit(url).scheme == "redis" and is_loopback(url)
 
     @property
     def keys(self) -> Keys:
@@ -161,7 +168,7 @@ class Config:
         for section, values in self.settings.model_dump(mode="json").items():
             for name, value in values.items():
                 key = f"{section}.{name}"
-                rows.append((key, _masked(value), self.origins.get(key, "default")))
+                rows.append((key, masked(value), self.origins.get(key, "default")))
         return rows
 
 
@@ -172,12 +179,7 @@ def load(home: Home, overrides: Mapping[str, str] | None = None) -> Config:
         ConfigError: with all problems at once, each naming file, key, value and what is allowed.
     """
     raw = read_toml(home.config_file) if home.config_file.exists() else {}
-    origins = {
-        f"{section}.{key}": home.config_file.name
-        for section, values in raw.items()
-        if isinstance(values, dict)
-        for key in values
-    }
+    origins = _origins(raw, home.config_file.name)
     problems: list[str] = []
     for key, text, origin in [*_environment(), *_set(overrides or {})]:
         section, _, name = key.partition(".")
@@ -192,7 +194,16 @@ def load(home: Home, overrides: Mapping[str, str] | None = None) -> Config:
         problems += describe(error, lambda key: origins.get(key, home.config_file.name), Settings)
     if problems:
         raise ConfigError(tuple(problems), hint="`orch config init` writes a commented example")
-    return Config(home, settings, origins)
+    return Config(home, settings, origins, dict(overrides or {}))
+
+
+def _origins(raw: Mapping[str, Any], name: str) -> dict[str, str]:
+    return {
+        f"{section}.{key}": name
+        for section, values in raw.items()
+        if isinstance(values, dict)
+        for key in values
+    }
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -232,11 +243,3 @@ def _value(text: str) -> object:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _masked(value: object) -> object:
-    if isinstance(value, str):
-        return mask_url(value)
-    if isinstance(value, list | tuple):
-        return [_masked(item) for item in value]
-    return value

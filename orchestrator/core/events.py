@@ -33,8 +33,7 @@ class EventLog:
     def write(self, name: str, **fields: object) -> None:
         """Append one event: `{"at": seconds since 1970, "event": name, …}`."""
         line = json.dumps({"at": round(self._clock.wall(), 3), "event": name, **fields})
-        if self._echo is not None:
-            self._echo(" ".join([name, *(f"{key}={value}" for key, value in fields.items())]))
+        self._tell(" ".join([name, *(f"{key}={value}" for key, value in fields.items())]))
         try:
             self._rotate()
             with self._path.open("a", encoding="utf-8") as file:
@@ -43,6 +42,13 @@ class EventLog:
             with contextlib.suppress(OSError):  # the log that stderr goes to may be on that disk
                 sys.stderr.write(f"events: {error.strerror}: {line}\n")
                 sys.stderr.flush()
+
+    def _tell(self, line: str) -> None:
+        if self._echo is not None:
+            try:
+                self._echo(line)
+            except OSError:
+                self._echo = None  # who watched has gone
 
     def _rotate(self) -> None:
         if self._path.exists() and self._path.stat().st_size > ROTATE_BYTES:

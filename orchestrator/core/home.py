@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.core.errors import ConfigError
-from orchestrator.core.files import private_folder
+from orchestrator.core.files import private_folder, write_atomically
 
 CONFIG_NAME = "orch.toml"
 
@@ -39,7 +39,10 @@ class Home:
                 problem = f"home: {path} is not a folder"
                 raise ConfigError((problem,), hint="make it, or name another")
             return cls(path)
-        here = Path.cwd()
+        try:
+            here = Path.cwd()
+        except FileNotFoundError as error:
+            raise ConfigError(("the current folder is gone",), hint="cd to another") from error
         for folder in (here, *here.parents):
             if (folder / CONFIG_NAME).is_file():
                 return cls(folder)
@@ -93,7 +96,13 @@ class Home:
 
     @property
     def _sockets(self) -> Path:
-        """One folder for all of them, whatever the lengths of their names."""
+        """One folder for all of them, whatever the lengths of their names.
+
+        Which one is written down, because cron, sudo and ssh each have another XDG_RUNTIME_DIR.
+        """
+        kept = self.run / "sockets"
+        if kept.is_file():
+            return Path(kept.read_text("utf-8"))
         if len(os.fsencode(self.run / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
             return self.run
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
@@ -104,7 +113,9 @@ class Home:
         """Make the folders, private."""
         for folder in (self.data, self.run, self.logs, self.live_proxies.parent):
             private_folder(folder)
-        private_folder(self._sockets)
+        folder = private_folder(self._sockets)
+        if folder != self.run:
+            write_atomically(self.run / "sockets", str(folder))
         return self
 
     def identity(self) -> str:

@@ -12,3 +12,12 @@ def mask_url(url: str) -> str:
     scheme, mark, rest = url.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}://***@{host}" if mark and at and user else url
+
+
+def masked(value: object) -> object:
+    """`value` with every URL in it masked."""
+    if isinstance(value, str):
+        return mask_url(value)
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    return value

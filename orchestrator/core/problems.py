@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, get_args
 
+from orchestrator.core.mask import masked
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,7 +37,7 @@ def _explain(key: str, words: list[str], item: dict[str, Any], model: type[BaseM
         return f"{key}: is missing"
     message = str(item["msg"]).removeprefix("Value error, ")
     value = item["input"]
-    shown = f" = {value!r}" if isinstance(value, str | int | float | bool | list) else ""
+    shown = f" = {masked(value)!r}" if isinstance(value, str | int | float | bool | list) else ""
     return f"{key}{shown[:120]}: {message[:1].lower()}{message[1:]}"
 
 

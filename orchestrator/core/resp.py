@@ -6,8 +6,9 @@ The supervisor probes with it and the halt of sites speaks with it, because impo
 
 from __future__ import annotations
 
+import importlib
 import socket
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from orchestrator.core.errors import RedisUnavailable
@@ -46,6 +47,10 @@ class Connection:
         if parts.password:
             words = [unquote(parts.username)] if parts.username else []
             self.call("AUTH", *words, unquote(parts.password))
+        path = "" if parts.scheme == "unix" else parts.path.strip("/")
+        database = parts.query.removeprefix("db=") or path
+        if database:
+            self.call("SELECT", database)
 
     def call(self, *words: str | int) -> Reply:
         """Send one command and return its reply.
@@ -97,4 +102,11 @@ def _connect(
         client.settimeout(timeout)
         client.connect(unquote(path))
         return client
-    return socket.create_connection((host or "127.0.0.1", port or 6379), timeout)
+    connection = socket.create_connection((host or "127.0.0.1", port or 6379), timeout)
+    if scheme == "rediss":
+        tls: Any = importlib.import_module("ssl")  # 10 ms that hardly anybody needs
+        secured: socket.socket = tls.create_default_context().wrap_socket(
+            connection, server_hostname=host
+        )
+        return secured
+    return connection

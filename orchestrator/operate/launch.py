@@ -17,9 +17,11 @@ from orchestrator.core.errors import (
     DeadlinePassed,
     NotRunning,
     OrchError,
+    ServiceFailed,
 )
 from orchestrator.supervise import specs
 from orchestrator.supervise.control import ask, checked, error_of
+from orchestrator.supervise.ownership import launched
 from orchestrator.supervise.state import StateFile
 
 if TYPE_CHECKING:
@@ -28,11 +30,16 @@ if TYPE_CHECKING:
 
     from orchestrator.core.home import Home
 
-DAEMON = (sys.executable, "-m", "orchestrator.supervise")
+#: Safe path: nothing is imported from the folder that the user happens to be in.
+DAEMON = (sys.executable, "-P", "-m", "orchestrator.supervise")
 #: All services together have this long to become ready, in seconds.
 UP_S = 120.0
 #: How often we look whether a detached supervisor answers, in seconds.
 LOOK_EVERY_S = 0.01
+#: While somebody else holds the lock, we try again so often, in seconds.
+AGAIN_S = 0.1
+#: After Ctrl+C a detached start is stopped again within this time, in seconds.
+STOP_S = 60.0
 
 
 def bring_up(
@@ -53,12 +60,17 @@ def bring_up(
         Unavailable: something that is needed is not there; nothing is left running.
         ServiceFailed: a service did not become ready; nothing is left running.
     """
+    deadline = Deadline.after(UP_S)
     if _is_up(home):
-        return _second(home, services, say)
+        try:
+            return _second(home, services, say, deadline)
+        except (Busy, NotRunning):  # it is being stopped: start anew when it has
+            if not wait_until(lambda: not _is_up(home), deadline):
+                raise
     order = _order(home, overrides, services, detach=detach)
     if not detach:
         _become(order)
-    answer = _when_ready(home, order, Deadline.after(UP_S))
+    answer = _when_ready(home, order, deadline)
     ready = ", ".join(row["name"] for row in answer["services"] if row["state"] == "ready")
     say(f"ready: {ready} (supervisor pid {answer['supervisor']['pid']})")
     return 0
@@ -70,13 +82,17 @@ def bring_down(home: Home, deadline: Deadline) -> bool:
     Raises:
         DeadlinePassed: it takes longer.
     """
-    try:
-        ask(home.socket("control.sock"), {"do": "stop"}, deadline)
-    except NotRunning:
-        return _stop_leftovers(home)
-    if not wait_until(lambda: not _is_up(home), deadline):
-        raise DeadlinePassed("the services are still stopping", hint="`orch status` shows which")
-    return True
+    while True:
+        try:
+            ask(home.socket("control.sock"), {"do": "stop"}, deadline)
+        except NotRunning:
+            stopped = _stop_leftovers(home)
+            if stopped is not None:
+                return stopped
+        if wait_until(lambda: not _is_up(home), deadline):
+            return True
+        deadline.require("the services are still stopping; `orch status` shows which")
+        deadline.clock.sleep(AGAIN_S)
 
 
 def request(
@@ -133,11 +149,16 @@ def _when_ready(home: Home, order: dict[str, Any], deadline: Deadline) -> dict[s
     daemon = _detach(home, order)
     while True:
         try:
-            return request(home, "wait", order["wanted"], deadline)
-        except NotRunning:
+            return request(home, "start", order["wanted"], deadline)
+        except (Busy, NotRunning):
             deadline.require("the services are not ready yet")
+        except KeyboardInterrupt:
+            if daemon.poll() is None:
+                ask(home.socket("control.sock"), {"do": "stop"}, Deadline.after(STOP_S))
+            raise
         if daemon.poll() == Busy.exit_code:
-            daemon = _detach(home, order)  # the quicker one may have failed in the meantime
+            deadline.clock.sleep(AGAIN_S)
+            daemon = _detach(home, order)  # the quicker one may have ended in the meantime
         elif daemon.returncode is not None:
             raise _last_words(home.log("supervisor"), said_before, daemon.returncode)
         deadline.clock.sleep(LOOK_EVERY_S)
@@ -148,6 +169,8 @@ def _last_words(log: Path, start: int, code: int) -> OrchError:
     with log.open("rb") as file:
         file.seek(start)
         text = file.read(65_536).decode("utf-8", "replace").strip().removeprefix("orch: ")
+    if code == 0:
+        return ServiceFailed("start-up", "was stopped before all was ready")
     return error_of(code, text or f"the supervisor ended with {code}; see {log}")
 
 
@@ -155,9 +178,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _second(home: Home, services: list[str] | None, say: Callable[[str], None]) -> int:
-    deadline = Deadline.after(UP_S)
-    answer = request(home, "start" if services else "wait", services, deadline)
+def _second(
+    home: Home, services: list[str] | None, say: Callable[[str], None], deadline: Deadline
+) -> int:
+    answer = request(home, "start", services, deadline)
     say(f"already running (supervisor pid {answer['supervisor']['pid']})")
     return 0
 
@@ -172,16 +196,19 @@ def _is_up(home: Home) -> bool:
     return True
 
 
-def _stop_leftovers(home: Home) -> bool:
-    """A killed supervisor may have left services: stop them in order, without one."""
+def _stop_leftovers(home: Home) -> bool | None:
+    """A killed supervisor may have left services: stop them in order, without one.
+
+    Return whether there were any; None when somebody holds the lock, who must be asked.
+    """
     left = StateFile(home.run / "state.json").read()
-    if not left:
+    if not left and not launched(home.path):
         return False
     declared = [left[name].spec.to_json() for name in specs.ORDER if name in left]
     order = {"home": str(home.path), "specs": declared, "only_stop": True}
     done = subprocess.run(DAEMON, input=json.dumps(order).encode(), check=False)
     if done.returncode == Busy.exit_code:
-        return bring_down(home, Deadline.after(30.0))
+        return None
     if done.returncode:
         raise OrchError("the services that were left could not be stopped", hint="`orch doctor`")
     return True

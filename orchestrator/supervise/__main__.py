@@ -25,13 +25,26 @@ if TYPE_CHECKING:
     from types import FrameType
 
 UP_S = 120.0
+LOOK_EVERY_S = 0.02
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
     """Supervise until told to stop; return the exit code."""
     order: dict[str, Any] = json.load(sys.stdin)
-    home, foreground = Home(Path(order["home"])), bool(order.get("foreground"))
+    home = Home(Path(order["home"]))
+    received: list[int] = []
+    while True:
+        code = _supervise(home, order, received)
+        if code != Busy.exit_code or not order.get("foreground"):
+            return code
+        ended = _second(home, order)
+        if ended is not None:
+            return ended
+
+
+def _supervise(home: Home, order: dict[str, Any], received: list[int]) -> int:
+    foreground = bool(order.get("foreground"))
     on_terminal = foreground and sys.stdout.isatty()
     supervisor = Supervisor(
         home,
@@ -39,16 +52,15 @@ def main() -> int:
         only_stop=order.get("only_stop", False),
         echo=_say if foreground and not on_terminal else None,
     )
-    received = _obey_signals(supervisor)
+    _obey_signals(supervisor, received)
     table = _show_table(home) if on_terminal else None
     failure = _run(supervisor, order.get("wanted"))
     _wait(table)
-    if isinstance(failure, Busy) and foreground:
-        return _second(home)
-    if failure is not None:
+    if failure is None:
+        return _verdict(supervisor, received)
+    if not (isinstance(failure, Busy) and foreground):
         explain(failure)
-        return failure.exit_code
-    return _verdict(supervisor, received)
+    return failure.exit_code
 
 
 def _run(supervisor: Supervisor, wanted: list[str] | None) -> OrchError | None:
@@ -65,16 +77,19 @@ def _verdict(supervisor: Supervisor, received: list[int]) -> int:
     return 128 + received[0] if received else 0
 
 
-def _second(home: Home) -> int:
-    """Somebody was quicker: wait until its services are ready, and leave them to it."""
+def _second(home: Home, order: dict[str, Any]) -> int | None:
+    """Somebody was quicker: have all ready there, and leave it to it. None when it has ended."""
     deadline = Deadline.after(UP_S)
+    request = {"do": "start", "services": order.get("wanted")}
     while True:
+        deadline.clock.sleep(LOOK_EVERY_S)
         try:
-            answer = checked(ask(home.socket("control.sock"), {"do": "wait"}, deadline))
-        except NotRunning:  # it holds the lock, and will listen in a moment
+            answer = checked(ask(home.socket("control.sock"), request, deadline))
+        except NotRunning:
+            return None if not deadline.passed else NotRunning.exit_code
+        except Busy:  # it is stopping: wait until it has
             if deadline.passed:
-                return NotRunning.exit_code
-            deadline.clock.sleep(0.01)
+                return Busy.exit_code
         except OrchError as error:
             explain(error)
             return error.exit_code
@@ -90,7 +105,7 @@ def _say(line: str) -> None:
 
 def _show_table(home: Home) -> subprocess.Popen[bytes]:
     """The live table is drawn by a process of its own: this one stays lean."""
-    command = [sys.executable, "-m", "orchestrator.cli.live", str(home.path)]
+    command = [sys.executable, "-P", "-m", "orchestrator.cli.live", str(home.path)]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
@@ -109,20 +124,23 @@ def explain(error: OrchError) -> None:
         lines += ["  the end of its log:", *(f"  | {line}" for line in error.log_tail)]
     if error.hint:
         lines.append(f"  {error.hint}")
-    sys.stderr.write("\n".join(lines) + "\n")
+    with contextlib.suppress(OSError):  # whoever read it may have gone
+        sys.stderr.write("\n".join(lines) + "\n")
 
 
-def _obey_signals(supervisor: Supervisor) -> list[int]:
-    """Turn signals into requests; return the list that the received ones are noted in."""
-    received: list[int] = []
+def _obey_signals(supervisor: Supervisor, received: list[int]) -> None:
+    """Turn signals into requests, noting them in `received`; a second Ctrl+C or TERM kills.
+
+    A terminal that closes sends HUP more than once: that is no impatience.
+    """
 
     def note(number: int, _: FrameType | None) -> None:
         received.append(number)
-        supervisor.request_stop()
+        presses = sum(number != signal.SIGHUP for number in received)
+        supervisor.request_stop(kill=presses > 1 and number != signal.SIGHUP)
 
     for number in SIGNALS:
         signal.signal(number, note)
-    return received
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import selectors
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.core.errors import (
+    Busy,
     ConfigError,
     DeadlinePassed,
     NotRunning,
@@ -61,11 +61,17 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
 
     def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        try:
             client, _ = self._listener.accept()
-            client.setblocking(False)
-            self._buffers[client] = b""
-            self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
+        except BlockingIOError:
+            return
+        except OSError:  # too many open files: whoever has said nothing for longest makes room
+            if self._buffers:
+                self._drop(next(iter(self._buffers)))
+            return
+        client.setblocking(False)
+        self._buffers[client] = b""
+        self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
 
     def _read(self, client: socket.socket) -> None:
         try:
@@ -85,7 +91,9 @@ class ControlServer:
     def _take(self, client: socket.socket, line: bytes) -> None:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
+            request = None
+        if not _is_request(request):
             self._drop(client)
             return
         self._handler(request, lambda answer: self._send(client, answer))
@@ -105,6 +113,15 @@ class ControlServer:
         if self._buffers.pop(client, None) is not None:
             self._selector.unregister(client)
             client.close()
+
+
+def _is_request(request: object) -> bool:
+    if not isinstance(request, dict):
+        return False
+    names = request.get("services")
+    return names is None or (
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+    )
 
 
 def ask(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
@@ -152,5 +169,7 @@ def error_of(code: int, text: str, log_tail: tuple[str, ...] = ()) -> OrchError:
         return ConfigError((text,))
     if code == Unavailable.exit_code:
         return Unavailable(text)
+    if code == Busy.exit_code:
+        return Busy(text)
     service, _, reason = text.partition(": ")
     return ServiceFailed(service, reason, log_tail)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.errors import ConfigError, OrchError, ServiceFailed
+from orchestrator.core.errors import Busy, ConfigError, OrchError, ServiceFailed
 from orchestrator.supervise.service import ServiceState
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class Waiter:
 
     names: frozenset[str]
     reply: Reply
+    for_stop: bool
 
 
 class Desk:
@@ -45,17 +46,28 @@ class Desk:
         """Take one request; the answer may come later, by `answer`."""
         known = self._supervisor.keepers
         names = frozenset(request.get("services") or known)
-        action = self._actions.get(str(request.get("do")))
+        what = str(request.get("do"))
+        action = self._actions.get(what)
         unknown = sorted(names - set(known))
         if action is None or unknown:
-            what = f"no such service: {', '.join(unknown)}" if unknown else "no such request"
-            reply(told(ConfigError((f"{what}; there are: {', '.join(known)}",))))
+            wrong = f"no such service: {', '.join(unknown)}" if unknown else "no such request"
+            reply(told(ConfigError((f"{wrong}; there are: {', '.join(known)}",))))
+            return
+        if self._supervisor.stopping and what not in ("status", "stop"):
+            reply(told(Busy("the services are being stopped")))
             return
         awaited = action(request, names)
         if awaited is None:
             reply({"ok": True, **self._supervisor.status()})
         else:
-            self._waiters.append(Waiter(awaited, reply))
+            self._waiters.append(Waiter(awaited, reply, for_stop=what == "stop"))
+
+    def dismiss(self) -> None:
+        """All is being stopped: whoever waits for a start hears so."""
+        for waiter in self._waiters:
+            if not waiter.for_stop:
+                waiter.reply(told(Busy("the services were stopped before they were ready")))
+        self._waiters = [waiter for waiter in self._waiters if waiter.for_stop]
 
     def answer(self) -> None:
         """Answer everybody whose services are where they shall be, or have failed."""
@@ -64,7 +76,7 @@ class Desk:
     def _answered(self, waiter: Waiter) -> bool:
         keepers = [self._supervisor.keepers[name] for name in waiter.names]
         failed = [k.failure for k in keepers if k.state is ServiceState.FAILED and k.failure]
-        if failed:
+        if failed and not waiter.for_stop:
             waiter.reply(told(failed[0]))
         elif all(keeper.settled for keeper in keepers):
             waiter.reply({"ok": True, **self._supervisor.status()})

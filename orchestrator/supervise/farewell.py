@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.supervise.service import ServiceState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from orchestrator.core.events import EventLog
     from orchestrator.supervise.keeper import Keeper
@@ -43,6 +43,10 @@ class Farewell:
         """When `tick` must be called at the latest."""
         return now + HOOK_LOOK_S if self._hooks else now + 60.0
 
+    def spare(self, names: Collection[str]) -> None:
+        """Leave `names` out: somebody wants them again."""
+        self._keepers = [keeper for keeper in self._keepers if keeper.spec.name not in names]
+
     def tick(self, now: float, *, kill: bool) -> None:
         """Go on as far as possible without waiting; with `kill`, end all at once."""
         if kill:
@@ -70,7 +74,7 @@ class Farewell:
         for keeper in self._keepers:
             spec = keeper.spec
             needs = [by_name[name] for name in spec.needs if name in by_name]
-            if spec.before_stop and all(need.ready for need in needs):
+            if spec.before_stop and all(need.process or need.external for need in needs):
                 try:
                     self._hooks.append(_start(spec))
                 except OSError as error:  # a stop goes on whatever is missing

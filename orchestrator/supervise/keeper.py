@@ -44,8 +44,7 @@ class Keeper:
         self.state = _S.STOPPED
         self.wanted = False
         self.process: Process | None = None
-        self.external = False
-        self.adopted = False
+        self.external = self.adopted = False
         self.failure: OrchError | None = None
         self.restarts = 0
         self.last_exit: int | None = None
@@ -58,8 +57,7 @@ class Keeper:
         self._misses = 0
         self._looking = False
         self._proven = False  #: it has been ready since it was asked for
-        self._deadline = 0.0
-        self._retry_at = 0.0
+        self._deadline = self._retry_at = 0.0
         self._deaths: list[float] = []
         self._ladder: Ladder | None = None
         self._policy = RestartPolicy()
@@ -69,7 +67,7 @@ class Keeper:
         if not self.wanted or self.state is _S.FAILED:
             self.wanted, self._proven, self.failure = True, False, None
             self._deaths.clear()
-            if self.state is _S.FAILED:
+            if self.state is _S.FAILED and self.process is None:
                 self._move(_S.STOPPED)
 
     def adopt(self, process: Process) -> None:
@@ -97,7 +95,7 @@ class Keeper:
         self.want()
         self._proven = False
         self._deaths.clear()
-        if self.process is not None:
+        if self.state is not _S.FAILED:
             self.stop(for_good=False)
 
     def kill(self) -> None:
@@ -116,7 +114,9 @@ class Keeper:
     @property
     def settled(self) -> bool:
         """Whether it is where it shall be, or has given up."""
-        return self.state in ((_S.READY, _S.FAILED) if self.wanted else (_S.STOPPED,))
+        if not self.wanted:
+            return self.state in (_S.STOPPED, _S.FAILED) and self.process is None
+        return self.state is _S.READY or (self.state is _S.FAILED and self.failure is not None)
 
     def tick(self, now: float, *, needs_ready: bool) -> None:
         """Do what is due."""
@@ -161,7 +161,10 @@ class Keeper:
         try:
             self.process = Process.start(self.spec)
         except OrchError as error:
-            self._fail(error)
+            if self._proven:
+                self._after_death(self._clock.monotonic(), blameless=False)
+            else:
+                self._fail(error)
             return
         self.adopted = False
         self._register()
@@ -213,7 +216,7 @@ class Keeper:
 
     def _still_starting(self, result: ProbeResult, now: float, *, patient: bool) -> None:
         self.pulse.again_soon(now)
-        if result.alive or patient:
+        if patient or "loading" in result.error:
             self._deadline = max(self._deadline, now + LOADING_S)
         if now < self._deadline:
             return
@@ -247,9 +250,12 @@ class Keeper:
         if self.state is _S.STOPPING:
             self._ladder = None
             self._move(_S.STOPPED)
-        elif self.state is not _S.FAILED and not self._proven:
+        elif self.state is _S.FAILED:
+            if self.failure is None:  # it was asked for again while it was being killed
+                self._move(_S.STOPPED)
+        elif not self._proven:
             self._fail(self._explained(f"ended before it was ready (exit code {self.last_exit})"))
-        elif self.state is not _S.FAILED:
+        else:
             self._after_death(now, blameless=blameless)
 
     def _after_death(self, now: float, *, blameless: bool) -> None:

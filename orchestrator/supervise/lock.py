@@ -36,5 +36,14 @@ class SupervisorLock:
             raise Busy("another supervisor of this home runs already") from error
         return self
 
+    @property
+    def lost(self) -> bool:
+        """Whether the file that is locked is no longer the one at the path: the home is gone."""
+        try:
+            there = self._path.stat()
+        except OSError:
+            return True
+        return there.st_ino != os.fstat(self._handle).st_ino
+
     def __exit__(self, *_: object) -> None:
         os.close(self._handle)

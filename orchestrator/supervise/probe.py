@@ -77,13 +77,14 @@ class RedisProbe:
         self._began, self._result, self._sent, self._seen = now, None, False, b""
         parts = urlsplit(self._spec.target)
         over_unix = parts.scheme == "unix"
-        client = socket.socket(socket.AF_UNIX if over_unix else socket.AF_INET)
-        client.setblocking(False)
-        self._socket = client
-        address = unquote(parts.path) if over_unix else (parts.hostname or "", parts.port or 6379)
+        host = parts.hostname or ""
+        tcp = socket.AF_INET6 if ":" in host else socket.AF_INET
+        address = unquote(parts.path) if over_unix else (host, parts.port or 6379)
         try:
+            client = self._socket = socket.socket(socket.AF_UNIX if over_unix else tcp)
+            client.setblocking(False)
             code = client.connect_ex(address)
-        except OSError as error:  # a name that does not resolve
+        except OSError as error:  # a name that does not resolve, or too many open files
             self._finish(ProbeResult(ok=False, error=str(error), absent=True))
             return
         if code in (0, errno.EINPROGRESS):

@@ -36,7 +36,7 @@ def build(config: Config) -> list[ServiceSpec]:
         _redis(config),
         _python(config, "results", ("redis",), "sites.drain", start=20.0, silence=30.0),
         _python(config, "worker", ("redis",), "orchestrator.celery_app", "worker"),
-        _python(config, "beat", ("worker",), "orchestrator.celery_app", "beat", start=20.0),
+        _python(config, "beat", ("redis", "worker"), "orchestrator.celery_app", "beat", start=20.0),
     ]
 
 
@@ -79,7 +79,7 @@ def _password(config: Config) -> list[str]:
     password = urlsplit(config.redis_url).password
     if not password:
         return []
-    quoted = json.dumps(unquote(password))
+    quoted = json.dumps(unquote(password), ensure_ascii=False)
     file = private_folder(config.home.redis_data) / "password.conf"
     write_atomically(file, f"requirepass {quoted}\n")
     return [str(file)]
@@ -120,4 +120,6 @@ def _environment(config: Config, name: str) -> dict[str, str]:
         "ORCH_SERVICE": name,
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
+        # What `--set` changed for this `up` holds for its services too.
+        **{f"ORCH_{key.replace('.', '_').upper()}": text for key, text in config.overrides.items()},
     }

@@ -48,11 +48,15 @@ class StateFile:
 
     def read(self) -> dict[str, Running]:
         """The services that were recorded and still run."""
-        raw = read_json(self.path) or {}
-        found = {
-            name: Running(
-                ServiceSpec.from_json(row["spec"]), Identity(**row["identity"]), row["launch"]
-            )
-            for name, row in raw.get("services", {}).items()
-        }
-        return {name: running for name, running in found.items() if running.identity.alive}
+        raw = read_json(self.path)
+        rows = raw.get("services") if isinstance(raw, dict) else None
+        found = {}
+        for name, row in rows.items() if isinstance(rows, dict) else ():
+            try:
+                spec, identity = ServiceSpec.from_json(row["spec"]), Identity(**row["identity"])
+                running = Running(spec, identity, str(row["launch"]))
+            except (KeyError, TypeError, ValueError):
+                continue  # of another version of orch: its launch token still finds the process
+            if running.identity.alive:
+                found[name] = running
+        return found

@@ -14,10 +14,9 @@ from orchestrator.core.events import EventLog
 from orchestrator.supervise.control import ControlServer
 from orchestrator.supervise.desk import Desk
 from orchestrator.supervise.farewell import Farewell
+from orchestrator.supervise.inheritance import Inheritance
 from orchestrator.supervise.keeper import Keeper
 from orchestrator.supervise.lock import SupervisorLock
-from orchestrator.supervise.ownership import identify, launched
-from orchestrator.supervise.process import Process, end_now
 from orchestrator.supervise.rows import service_row
 from orchestrator.supervise.service import ServiceSpec, ServiceState
 from orchestrator.supervise.state import StateFile
@@ -61,7 +60,7 @@ class Supervisor:
         }
         self.failure: OrchError | None = None
         self._since = clock.wall()
-        self._stop_requests = 0
+        self._stop_asked = self._kill_asked = False
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
@@ -69,13 +68,15 @@ class Supervisor:
         self._farewell: Farewell | None = None
         self._partial: list[Farewell] = []
         self._starting_up: frozenset[str] = frozenset()
+        self._unsaved = False
         self._was_up = False  #: a start has succeeded; from here on failures are lived with
 
     # from outside
 
-    def request_stop(self) -> None:
-        """Stop in order; asked a second time, kill. Safe in signal handlers and other threads."""
-        self._stop_requests += 1
+    def request_stop(self, *, kill: bool = False) -> None:
+        """Stop in order, or with `kill` at once. Safe in signal handlers and other threads."""
+        self._stop_asked = True
+        self._kill_asked = self._kill_asked or kill
         with contextlib.suppress(OSError):  # full or closed: the loop is awake or over
             self._wake_in.send(b"\0")
 
@@ -91,13 +92,14 @@ class Supervisor:
             Busy: another supervisor of this home runs.
             OrchError: a service did not become ready at start-up; all is stopped again.
         """
-        with SupervisorLock(self._home.run / "lock"):
+        with SupervisorLock(self._home.run / "lock") as self._lock:
             self._selector.register(self._wake_out, selectors.EVENT_READ, self._drain_wakes)
             control = ControlServer(
                 self._home.socket("control.sock"), self._selector, self._desk.take
             )
             try:
-                self._adopt()
+                inheritance = Inheritance(self._home.path, self._state, self._events, self._clock)
+                inheritance.settle(self.keepers, whatever_fits=self._only_stop)
                 if self._only_stop:
                     self.request_stop()
                 else:
@@ -105,12 +107,17 @@ class Supervisor:
                 self._loop()
             finally:
                 control.close()
-                self._state.write(self.keepers.values())
+                self._save()
                 self._selector.close()
                 self._wake_in.close()
                 self._wake_out.close()
         if self.failure is not None:
             raise self.failure
+
+    @property
+    def stopping(self) -> bool:
+        """Whether all is being stopped: from here on nothing is started."""
+        return self._stop_asked
 
     def want(self, names: frozenset[str]) -> frozenset[str]:
         """Start `names` and all they need; return them."""
@@ -121,11 +128,15 @@ class Supervisor:
                 wanted.add(name)
                 todo += self.keepers[name].spec.needs
                 self.keepers[name].want()
+        for partial in self._partial:
+            partial.spare(wanted)
         self._starting_up |= wanted
         return frozenset(wanted)
 
     def restart(self, names: frozenset[str]) -> frozenset[str]:
         """Stop and start `names`, whoever needs them running on; return them."""
+        for partial in self._partial:
+            partial.spare(names)
         for name in names:
             self.keepers[name].restart()
         return names
@@ -162,14 +173,17 @@ class Supervisor:
                     key.data()
 
     def _turn(self, now: float, *, stood_still: bool) -> None:
-        if self._stop_requests and self._farewell is None:
+        if self._lock.lost and not self._stop_asked:
+            self._events.write("supervisor.lost_its_home")
+            self.request_stop()
+        if self._stop_asked and self._farewell is None:
             self._begin_farewell(now)
         for keeper in self.keepers.values():
             if stood_still:
                 keeper.forgive(now)
             keeper.tick(now, needs_ready=self._needs_ready(keeper))
         if self._farewell is not None:
-            self._farewell.tick(now, kill=self._stop_requests > 1)
+            self._farewell.tick(now, kill=self._kill_asked)
         for partial in self._partial:
             partial.tick(now, kill=False)
         self._partial = [partial for partial in self._partial if not partial.over]
@@ -185,49 +199,30 @@ class Supervisor:
         return max(0.0, min(due) - now)
 
     def _needs_ready(self, keeper: Keeper) -> bool:
-        return all(self.keepers[name].ready for name in keeper.spec.needs)
+        needs = [self.keepers[name] for name in keeper.spec.needs if name in self.keepers]
+        return all(need.ready for need in needs)
 
     def _drain_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._wake_out.recv(4096)
 
     def _save(self) -> None:
-        if not any(keeper.changed for keeper in self.keepers.values()):
+        """Write the state file; what could not be written is tried again at the next turn."""
+        changed = any(keeper.changed for keeper in self.keepers.values())
+        if not changed and not self._unsaved:
             return
         for keeper in self.keepers.values():
             keeper.changed = False
         try:
             self._state.write(self.keepers.values())
         except OrchError as error:
-            self._events.write("supervisor.state_not_written", error=str(error))
+            if not self._unsaved:
+                self._events.write("supervisor.state_not_written", error=str(error))
+            self._unsaved = True
+        else:
+            self._unsaved = False
 
     # starting and stopping
-
-    def _adopt(self) -> None:
-        """Take over what an earlier supervisor left and still fits; end the rest of it."""
-        known = set()
-        for name, running in self._state.read().items():
-            known.add(running.launch)
-            keeper = self.keepers.get(name)
-            process = Process.adopt(running.identity, running.launch)
-            if process is None:
-                continue
-            fits = keeper is not None and running.spec.digest == keeper.spec.digest
-            if keeper is not None and (fits or self._only_stop):
-                keeper.adopt(process)
-                self._events.write("service.adopted", service=name, pid=process.pid)
-            else:
-                self._end(name, process)
-        for launch, pids in launched(self._home.path).items():
-            if launch not in known:
-                for pid in pids:
-                    self._end("orphan", Process.adopt(identify(pid), launch))
-
-    def _end(self, name: str, process: Process | None) -> None:
-        if process is None:
-            return
-        self._events.write("orphan.ended", service=name, pid=process.pid)
-        end_now(process, self._clock)
 
     def _give_up_start(self) -> None:
         """What fails while it is started up ends the start; later failures are lived with."""
@@ -239,11 +234,12 @@ class Supervisor:
             self._desk.answer()
             if not self._was_up:
                 self.failure = failed[0]
-                self._stop_requests = max(self._stop_requests, 1)
+                self._stop_asked = True
             self._starting_up = frozenset()
 
     def _begin_farewell(self, now: float) -> None:
-        self._starting_up = frozenset()
+        self._starting_up, self._partial = frozenset(), []
+        self._desk.dismiss()
         self._farewell = Farewell(self._stop_order(frozenset(self.keepers)), self._events, now)
 
     def _stop_order(self, names: frozenset[str]) -> list[Keeper]:

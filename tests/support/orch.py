@@ -18,7 +18,7 @@ from orchestrator.supervise.ownership import launched, pids
 #: One worker child is enough for most tests, and quick.
 SMALL = "[worker]\nconcurrency = 2\n"
 
-COMMAND = [sys.executable, "-m", "orchestrator"]
+COMMAND = [sys.executable, "-P", "-m", "orchestrator"]
 
 
 class Orch:
@@ -31,7 +31,7 @@ class Orch:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("ORCH_")
         }
-        self.environment["PYTHONSAFEPATH"] = "1"
+        self.command = COMMAND
 
     def __call__(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
