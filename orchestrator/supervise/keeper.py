@@ -55,8 +55,7 @@ class Keeper:
         self._selector = selector
         self.pulse = Pulse(spec.probe, selector)
         self._misses = 0
-        self._looking = False
-        self._proven = False  #: it has been ready since it was asked for
+        self._looking = self._proven = False  #: proven: ready once since it was asked for
         self._deadline = self._retry_at = 0.0
         self._deaths: list[float] = []
         self._ladder: Ladder | None = None
@@ -103,7 +102,7 @@ class Keeper:
         self.stop()
         if self.process is not None:
             self.process.kill_family()
-        if self._ladder is not None:
+        if self._ladder:
             self._ladder.kill()
 
     @property
@@ -126,14 +125,14 @@ class Keeper:
             if self.wanted and needs_ready and now >= self._retry_at:
                 self._start(now)
         elif self.state is _S.STOPPING:
-            if self._ladder is not None:
+            if self._ladder:
                 self._ladder.tick(now)
         elif self.state is not _S.FAILED:
             self._ask(now, judge=needs_ready)
 
     def due(self, now: float) -> float:
         """When `tick` must be called at the latest."""
-        if self.state is _S.STOPPING and self._ladder is not None:
+        if self.state is _S.STOPPING and self._ladder:
             return self._ladder.due
         if self.state is _S.BACKOFF:
             return max(self._retry_at, now + 0.05)
@@ -240,12 +239,11 @@ class Keeper:
 
     def _on_end(self, now: float, *, blameless: bool) -> None:
         assert self.process is not None  # noqa: S101  (only called with one)
-        process, self.process = self.process, None
+        process, self.process, self.adopted = self.process, None, False
         self.last_exit = process.exit_code
         process.kill_family()
         self._unregister(process)
         self.pulse.cancel()
-        self.adopted = False
         self._events.write("service.ended", service=self.spec.name, exit=self.last_exit)
         if self.state is _S.STOPPING:
             self._ladder = None
