@@ -8,6 +8,9 @@ from orchestrator.core.clock import SYSTEM, Deadline, wait_until
 from orchestrator.core.errors import ConfigError, NotRunning, OrchError, RedisUnavailable
 from orchestrator.core.redis import translated
 from orchestrator.nodes.registry import Nodes
+from orchestrator.queue.model import QueueState
+from sites.ended import Ended, ended
+from sites.move import JobRef
 from sites.output import Results
 from sites.record import Job, Records
 from sites.registry import Registry
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
     from orchestrator.core.context import Context
     from sites.definition import Definition
-    from sites.move import JobRef
 
 __all__ = ["Job", "SiteJobs"]
 
@@ -143,9 +145,17 @@ class SiteJobs:
             OrchError: nothing was scraped from the site.
         """
         self.settled()
-        with self.results(site) as results:
-            wanted = job_id or results.newest_job()
-            return results.failures(wanted) if wanted else []
+        ref = self._current(site)
+        wanted, rows = job_id or (ref.id if ref else ""), []
+        if ref is None or self._context.home.site_results(site).is_file():
+            with self.results(site) as results:
+                wanted = job_id or max(wanted, results.newest_job() or "")
+                rows = results.failures(wanted)
+        # The end of a page whose shards all died is in the frontier only.
+        known = {row["url"] for row in rows}
+        lost = {page.url: page.row() for page in self._failed(JobRef(site, wanted))}
+        rows += [row for url, row in lost.items() if url not in known]
+        return sorted(rows, key=lambda row: str(row["url"]))
 
     def results(self, site: str) -> Results:
         """Open what was scraped from `site`; needs neither Redis nor a definition.
@@ -154,6 +164,23 @@ class SiteJobs:
             OrchError: there is nothing.
         """
         return Results(self._context.home.site_results(site))
+
+    def _current(self, site: str) -> JobRef | None:
+        """Return the newest job, as far as anybody can know without Redis."""
+        try:
+            with translated():
+                return self._records.current(site)
+        except RedisUnavailable:
+            return None
+
+    def _failed(self, ref: JobRef) -> list[Ended]:
+        """Return the pages that the frontier knows as failed, as far as it is there."""
+        queue = self._context.keys.frontier(ref.site, ref.id)
+        try:
+            with translated():
+                return list(ended(self._context.redis, queue, QueueState.ERROR))
+        except RedisUnavailable:
+            return []
 
     @property
     def _records(self) -> Records:

@@ -86,6 +86,8 @@ class Settler:
             reason += ", which is not on an allowed host"
         outcome = replace(base, state=QueueState.SKIPPED, status=moved.status, reason=reason)
         await self._commit(work, outcome, jobs)
+        if not jobs and not work.depth:  # a start page: usually the site has moved
+            await self._note("error", f"{work.url} redirects to {target}, not in allowed_hosts")
 
     async def _fail(self, work: Work, base: Outcome, failed: Failed) -> None:
         decision = RetryPolicy(self.definition.limits.attempts, _BACKOFF).decide(

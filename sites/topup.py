@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.keys import RETENTION_S
 from orchestrator.nodes.registry import Nodes
+from orchestrator.queue.model import QueueState
 from orchestrator.queue.redis import RedisQueue
 from sites.allot import Claim, allot, budget
 from sites.definition import Definition
+from sites.ended import ended
 from sites.record import Job, Records
 from sites.shards import WANTED_BY_SITES, Shards
 from sites.state import WORKED, JobState, outcome
@@ -87,6 +89,7 @@ class TopUp:
         queue.lease(0, 1.0, max_attempts=definition.limits.attempts)  # reaps, and leases nothing
         stats = queue.stats()
         if not stats.live:
+            self._explain(job, stats)
             reached = f"limits.pages = {definition.limits.pages} was reached"
             reason = reached if stats.refused else ""
             self._records.move(ref, outcome(stats.done, stats.error), reason=reason)
@@ -97,6 +100,17 @@ class TopUp:
         wanted = -(-definition.concurrency // PAGES_A_SHARD)
         most = min(self._settings.shards_per_job, wanted, stats.live)
         return Open(job, stats, most)
+
+    def _explain(self, job: Job, stats: Stats) -> None:
+        """Say in the record why pages failed, or why none succeeded, where no shard could."""
+        if job.error or (stats.done and not stats.error):
+            return
+        queue = self._keys.frontier(job.ref.site, job.ref.id)
+        state = QueueState.ERROR if stats.error else QueueState.SKIPPED
+        page = next(ended(self._redis, queue, state), None)
+        if page is not None:
+            error = str(page) if stats.error else f"every page was skipped: {page}"
+            self._records.note(job.ref, {"error": error})
 
     def _seed(self, ref: JobRef, definition: Definition) -> None:
         """Put the start URLs into the frontier; doing it twice changes nothing."""

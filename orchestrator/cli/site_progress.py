@@ -51,7 +51,8 @@ def follow(
     for row in orch.sites.status(started):
         out.print(line(row), markup=False)
         if row["error"]:
-            out.print(f"  {row['error']}; `orch sites failures {row['site']}`", markup=False)
+            more = f"; `orch sites failures {row['site']}`" if row["pages_failed"] else ""
+            out.print(f"  {row['error']}{more}", markup=False)
     return _code([row["state"] for row in rows])
 
 

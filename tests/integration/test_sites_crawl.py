@@ -159,6 +159,27 @@ def test_a_redirect_is_a_page_of_its_own_and_nothing_comes_twice(
     assert home.reason(ref, site.url("/6.html")).endswith("which is not on an allowed host")
 
 
+def test_a_start_page_that_leads_to_another_host_says_so(home: SiteHome, site: Site) -> None:
+    site.pages["/0.html"] = Answer(status=301, headers={"Location": "http://www.example.invalid/"})
+    ref = home.create(shop(site))
+
+    job = home.work(ref)
+
+    where = "http://www.example.invalid/"
+    assert job.state == "failed"
+    assert job.error == f"{site.url('/0.html')} redirects to {where}, not in allowed_hosts"
+
+
+def test_a_job_all_of_whose_pages_were_skipped_says_why(home: SiteHome, site: Site) -> None:
+    site.pages.clear()
+    ref = home.create(shop(site))
+
+    job = home.work(ref)
+
+    assert job.state == "failed"
+    assert job.error == f"every page was skipped: gone ({site.url('/0.html')})"
+
+
 def test_a_chain_of_redirects_has_an_end(home: SiteHome, site: Site) -> None:
     for number in range(60):
         site.pages[f"/{number}.html"] = Answer(
@@ -483,7 +504,9 @@ def test_a_page_that_breaks_what_works_on_it_uses_up_its_attempts(
     monkeypatch.setattr(Transport, "get", break_at_seven)
     ref = home.create(shop(site, limits={"attempts": 2}))
 
-    assert home.work(ref).state == "partial"
+    job = home.work(ref)
+    assert job.state == "partial"
+    assert job.error == f"lease ran out 2 times ({site.url('/7.html')})"
     assert home.reason(ref, site.url("/7.html")) == "lease ran out 2 times"
     assert home.stats(ref).done == 59
 

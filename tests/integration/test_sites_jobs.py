@@ -15,13 +15,15 @@ from orchestrator.core.errors import ConfigError, NotRunning
 from orchestrator.core.keys import RETENTION_S
 from orchestrator.core.redis import Redis
 from orchestrator.nodes.registry import Nodes
+from orchestrator.queue.redis import RedisQueue
 from sites.jobs import SiteJobs
 from sites.move import JobRef
 from sites.shards import Shards
 from sites.state import JobState
+from sites.work import new_page
 from tests.support.redis_server import RedisServer
 from tests.support.site_home import Background, SiteHome, shop, until
-from tests.support.site_server import Site, tree
+from tests.support.site_server import Answer, Site, tree
 
 TOML = """
 start_urls = ["{url}"]
@@ -222,6 +224,44 @@ def test_results_are_waited_for(jobs: SiteJobs, home: SiteHome) -> None:
     drain.join()
     assert jobs.settled(0.1)
     assert jobs.failures("shop") == []
+
+
+def test_pages_that_ended_without_a_result_are_among_the_failures(
+    jobs: SiteJobs, home: SiteHome, site: Site
+) -> None:
+    ref = jobs.start("shop").ref
+    queue = RedisQueue(home.redis, home.keys.frontier("shop", ref.id))
+    for _ in range(5):
+        assert queue.lease(1, 60.0, max_attempts=5)
+        home.redis.zadd(home.keys.frontier("shop", ref.id).leased, {site.url("/0.html"): 1})
+    home.topup.run()
+
+    (failed,) = jobs.failures("shop")
+
+    assert (failed["url"], failed["state"]) == (site.url("/0.html"), "error")
+    assert (failed["reason"], failed["attempts"]) == ("lease ran out 5 times", 5)
+    assert row(jobs)["error"] == f"lease ran out 5 times ({site.url('/0.html')})"
+
+
+def test_failures_are_those_of_the_results_and_of_the_frontier(
+    jobs: SiteJobs, home: SiteHome, site: Site
+) -> None:
+    site.pages["/7.html"] = Answer(status=401)
+    ref = jobs.start("shop").ref
+    keys = home.keys.frontier("shop", ref.id)
+    RedisQueue(home.redis, keys).enqueue([new_page(site.url("/lost"), 1)])
+    home.redis.hset(keys.attempts, site.url("/lost"), 5)
+    home.redis.zrem(keys.ready, site.url("/lost"))
+    home.redis.zadd(keys.leased, {site.url("/lost"): 1})
+    home.work(ref)
+    home.drain()
+
+    found = [(failed["url"], failed["reason"]) for failed in jobs.failures("shop", ref.id)]
+
+    assert found == [
+        (site.url("/7.html"), "http_4xx: status 401"),
+        (site.url("/lost"), "lease ran out 5 times"),
+    ]
 
 
 # the top-up
