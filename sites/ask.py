@@ -102,7 +102,7 @@ class Asker:
     async def _pick(self, permit: Permit) -> Proxy | None:
         try:
             return await patiently(lambda: self.rotation.pick(self.definition.name))
-        except asyncio.CancelledError:
+        except BaseException:
             await self._leave_at_once(permit)
             raise
 
@@ -113,15 +113,22 @@ class Asker:
         work.waiting = False
         try:
             answer = await self.transport.get(work.url, proxy)
-        except asyncio.CancelledError:
+        except BaseException:
             await self._unused(permit, proxy)
             raise
         failed = answer if isinstance(answer, Failed) else None
         if proxy is not None:
-            await self.rotation.report(proxy, ok=not (failed and failed.kind is Kind.PROXY))
+            await self._report(permit, proxy, ok=not (failed and failed.kind is Kind.PROXY))
         verdict = failed.rule.outcome if failed else Verdict.OK
         await self._leave(permit, verdict, failed.retry_after if failed else None)
         return answer
+
+    async def _report(self, permit: Permit, proxy: Proxy, *, ok: bool) -> None:
+        try:
+            await self.rotation.report(proxy, ok=ok)
+        except BaseException:
+            await self._leave_at_once(permit)
+            raise
 
     async def _unused(self, permit: Permit, proxy: Proxy | None) -> None:
         if proxy is not None:

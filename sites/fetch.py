@@ -126,6 +126,10 @@ _EXACT = {
     410: Kind.GONE,
     429: Kind.HTTP_429,
 }
+#: What says when to come again, and how far ahead we believe it, in seconds.
+_WITH_RETRY_AFTER = frozenset({429, 503})
+MOST_RETRY_AFTER_S = 3600.0
+
 #: What a forward proxy answers by itself when it does not reach the site.
 _OF_A_PROXY = frozenset({407, 502, 504})
 
@@ -147,28 +151,31 @@ def judge_status(
     if kind is None:
         kind = Kind.HTTP_5XX if status >= 500 else Kind.HTTP_4XX  # noqa: PLR2004
     detail = "" if kind is Kind.GONE else f"status {status}"
-    return Failed(kind, detail, retry_after(headers, now), status)
+    asked = status in _WITH_RETRY_AFTER and kind is not Kind.PROXY
+    return Failed(kind, detail, retry_after(headers, now) if asked else None, status)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return how many seconds the site asks us to wait, by its own clock where it shows it.
 
+    At most an hour: nobody may keep us out for ever.
+
     >>> retry_after({"Retry-After": "7"}, 0.0)
     7.0
     """
     text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
-        return float(text)
+    if re.fullmatch(r"[0-9]+", text):
+        return min(MOST_RETRY_AFTER_S, float(text))
     at = _instant(text)
     if at is None:
         return None
     shown = _instant(headers.get("Date", ""))
-    return max(0.0, at - (now if shown is None else shown))
+    return min(MOST_RETRY_AFTER_S, max(0.0, at - (now if shown is None else shown)))
 
 
 def _instant(text: str) -> float | None:
     try:
         found = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

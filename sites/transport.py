@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Self
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from proxies.model import Proxy
     from sites.definition import Definition
+
+log = logging.getLogger(__name__)
 
 #: Sessions of tunnelling proxies that are kept open; the one unused for longest goes first.
 MOST_TUNNELS = 64
@@ -66,8 +69,11 @@ class Transport:
         except TimeoutError:
             detail = f"no whole answer within {self._timeout:g} s"
             return _blame(Failed(Kind.TIMEOUT, detail), proxy)
-        except (aiohttp.ClientError, OSError, ValueError, *_SOCKS) as error:
+        except (aiohttp.ClientError, OSError, ValueError, EOFError, *_SOCKS) as error:
             return _blame(classify(error), proxy)
+        except Exception as error:  # the outer edge of a request: whatever a library lets out
+            log.exception("a request to %s ended badly", urlsplit(url).hostname)
+            return _blame(Failed(Kind.PROTOCOL, type(error).__name__), proxy)
 
     async def __aenter__(self) -> Self:
         return self
@@ -157,6 +163,8 @@ _CLASSES: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (
     ((aiohttp.ClientProxyConnectionError, SocksConnectionError), Kind.PROXY, "cannot be reached"),
     ((SocksTimeout,), Kind.PROXY, "did not answer"),
     ((SocksError,), Kind.PROXY, "refused to connect us"),
+    # Only the handshake with a SOCKS proxy lets this one out.
+    ((EOFError,), Kind.PROXY, "hung up in its handshake"),
     ((aiohttp.ClientConnectorDNSError,), Kind.DNS, "the name is not known"),
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), Kind.TLS, ""),
     ((aiohttp.ServerTimeoutError, TimeoutError), Kind.TIMEOUT, "no connection in time"),

@@ -6,10 +6,13 @@ import asyncio
 import gzip
 import json
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -51,6 +54,25 @@ def forward() -> Iterator[int]:
         assert process.stdout
         yield json.loads(process.stdout.readline())["port"]
         process.kill()
+
+
+@contextmanager
+def rude(said: bytes) -> Iterator[int]:
+    """The port of one who takes what comes, says something and hangs up."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(said)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def get(url: str, proxy: Proxy | None = None, **more: Any) -> Found:
@@ -161,6 +183,27 @@ def test_a_dead_proxy_is_blamed_and_nothing_goes_directly(site: Site, scheme: st
     assert found.kind is Kind.PROXY
     assert "secret" not in repr(found)
     assert len(site.hits) == before
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4", "socks5"])
+@pytest.mark.parametrize("said", [b"", b"\x05", b"\x00", b"\xff" * 8])
+def test_a_proxy_that_hangs_up_is_blamed(scheme: str, said: bytes) -> None:
+    with rude(said) as port:
+        found = get("http://127.0.0.1:9/", Proxy(scheme, "127.0.0.1", port))
+
+    assert isinstance(found, Failed)
+    assert found.kind is Kind.PROXY
+
+
+def test_no_exception_of_a_library_comes_through(
+    monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    async def burst(*_: object) -> None:
+        raise RuntimeError("what nobody thought of")
+
+    monkeypatch.setattr(Transport, "_page", burst)
+
+    assert get(site.url("/")) == Failed(Kind.PROTOCOL, "RuntimeError")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks4", "socks5"])

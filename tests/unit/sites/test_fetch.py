@@ -82,6 +82,9 @@ def test_only_what_says_something_about_the_site_counts_for_the_breaker() -> Non
             5.0,
         ),
         ({"Retry-After": "Tue, 14 Nov 2000 22:13:50 GMT"}, 0.0),
+        ({"Retry-After": "9" * 5000}, 3600.0),
+        ({"Retry-After": "Tue, 14 Nov 2099 22:13:50 GMT"}, 3600.0),
+        ({"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, None),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "-1"}, None),
         ({}, None),
@@ -91,6 +94,26 @@ def test_retry_after_is_seconds_or_a_date_by_the_sites_clock(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert retry_after(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "proxied", "seconds"),
+    [
+        (429, False, 9.0),
+        (503, True, 9.0),
+        (404, False, None),
+        (500, False, None),
+        (407, True, None),
+        (502, True, None),
+    ],
+)
+def test_only_a_site_that_is_busy_says_when_to_come_again(
+    status: int, *, proxied: bool, seconds: float | None
+) -> None:
+    found = judge_status(status, {"Retry-After": "9"}, now=NOW, proxied=proxied)
+
+    assert isinstance(found, Failed)
+    assert found.retry_after == seconds
 
 
 def test_a_name_that_is_not_known_is_told() -> None:
