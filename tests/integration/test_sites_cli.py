@@ -120,7 +120,7 @@ def test_ctrl_c_in_a_start_stops_the_job_and_leaves_the_services(orch: Orch, sit
 
 
 def test_a_second_start_follows_the_same_job(orch: Orch, site: Site) -> None:
-    define(orch, site, "twice", rate=15.0, burst=1)
+    define(orch, site, "twice", rate=3.0, burst=1)
     first = orch("sites", "start", "twice", "--no-wait")
     second = orch("sites", "start", "twice", "--no-wait")
 
