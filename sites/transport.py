@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections import OrderedDict
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp_socks import ProxyConnectionError as SocksConnectionError
-from aiohttp_socks import ProxyConnector, ProxyType
 from aiohttp_socks import ProxyError as SocksError
 from aiohttp_socks import ProxyTimeoutError as SocksTimeout
 from yarl import URL
@@ -20,8 +19,10 @@ from orchestrator.core.clock import SYSTEM, Clock
 from sites import body
 from sites.address import ForbiddenAddress, GuardedResolver, forbidden
 from sites.fetch import Answer, Failed, Kind, Page, judge_status
+from sites.tunnels import Tunnels
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from proxies.model import Proxy
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Sessions of tunnelling proxies that are kept open; the one unused for longest goes first.
-MOST_TUNNELS = 64
-
-_TUNNELS = {
-    "https": ProxyType.HTTP,
-    "socks4": ProxyType.SOCKS4,
-    "socks5": ProxyType.SOCKS5,
-}
 _SOCKS = (SocksError, SocksConnectionError, SocksTimeout)
 _TEXT = ("text/", "application/xhtml", "application/xml", "application/json")
 
@@ -56,7 +49,7 @@ class Transport:
         )
         # A name of a proxy may well lead inside, so its lookup is not guarded.
         self._forwarded = self._session(aiohttp.TCPConnector(limit=0))
-        self._tunnels: OrderedDict[str, aiohttp.ClientSession] = OrderedDict()
+        self._tunnels = Tunnels(self._session)
 
     async def get(self, url: str, proxy: Proxy | None) -> Answer:
         """Ask for the canonical `url`; no redirect is followed, no failure is raised."""
@@ -84,13 +77,16 @@ class Transport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for session in (self._direct, self._forwarded, *self._tunnels.values()):
+        await self._tunnels.close()
+        for session in (self._direct, self._forwarded):
             await session.close()
 
     async def _get(self, url: str, proxy: Proxy | None) -> Answer:
-        session, through = await self._way(proxy)
         target = URL(url, encoded=True)
-        async with session.get(target, proxy=through, allow_redirects=False) as response:
+        async with (
+            self._way(proxy) as (session, through),
+            session.get(target, proxy=through, allow_redirects=False) as response,
+        ):
             verdict = judge_status(
                 response.status,
                 response.headers,
@@ -114,19 +110,18 @@ class Transport:
             return Failed(Kind.PARSE, str(error), status=response.status)
         return Page(response.status, body.text_of(raw, response.charset), len(raw))
 
-    async def _way(self, proxy: Proxy | None) -> tuple[aiohttp.ClientSession, URL | None]:
-        """Return the session to use and the forward proxy to name in the request."""
+    @asynccontextmanager
+    async def _way(
+        self, proxy: Proxy | None
+    ) -> AsyncIterator[tuple[aiohttp.ClientSession, URL | None]]:
+        """Lend the session to use, with the forward proxy to name in the request."""
         if proxy is None:
-            return self._direct, None
-        if proxy.scheme == "http":
-            return self._forwarded, URL(proxy.url, encoded=True)
-        if proxy.url not in self._tunnels:
-            self._tunnels[proxy.url] = self._session(_tunnel(proxy))
-            while len(self._tunnels) > MOST_TUNNELS:
-                _, oldest = self._tunnels.popitem(last=False)
-                await oldest.close()
-        self._tunnels.move_to_end(proxy.url)
-        return self._tunnels[proxy.url], None
+            yield self._direct, None
+        elif proxy.scheme == "http":
+            yield self._forwarded, URL(proxy.url, encoded=True)
+        else:
+            async with self._tunnels.through(proxy) as session:
+                yield session, None
 
     def _session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         headers = {
@@ -186,15 +181,3 @@ def _blame(failed: Failed, proxy: Proxy | None) -> Failed:
     if proxy is None or failed.kind in (Kind.PROXY, Kind.FORBIDDEN):
         return failed
     return Failed(Kind.PROXY, f"{failed.kind}: {failed.detail}")
-
-
-def _tunnel(proxy: Proxy) -> ProxyConnector:
-    return ProxyConnector(
-        proxy.host,
-        proxy.port,
-        _TUNNELS[proxy.scheme],
-        username=proxy.username or None,
-        password=proxy.password or None,
-        rdns=True,
-        limit=0,
-    )

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from proxies.model import Proxy, parse
+from sites import tunnels
 from sites.definition import Definition
 from sites.fetch import Answer as Found
 from sites.fetch import Failed, Kind, Moved, Page
@@ -75,7 +76,7 @@ def rude(said: bytes) -> Iterator[int]:
             thread.join()
 
 
-def get(url: str, proxy: Proxy | None = None, **more: Any) -> Found:
+def definition_of(url: str, **more: Any) -> Definition:
     raw = {
         "name": "s",
         "start_urls": [url],
@@ -84,7 +85,11 @@ def get(url: str, proxy: Proxy | None = None, **more: Any) -> Found:
         "contact": "mailto:me@example.org",
         "limits": {"timeout": "1s", "body_mb": 1.0},
     }
-    definition = Definition.model_validate(raw | more)
+    return Definition.model_validate(raw | more)
+
+
+def get(url: str, proxy: Proxy | None = None, **more: Any) -> Found:
+    definition = definition_of(url, **more)
 
     async def run() -> Found:
         async with Transport(definition) as transport:
@@ -216,6 +221,26 @@ def test_a_silent_proxy_costs_no_more_than_the_deadline(scheme: str) -> None:
     assert isinstance(found, Failed)
     assert found.kind is Kind.PROXY
     assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("scheme", ["https", "socks5"])
+def test_more_tunnels_than_are_kept_may_be_in_use_at_once(
+    monkeypatch: pytest.MonkeyPatch, site: Site, forward: int, scheme: str
+) -> None:
+    monkeypatch.setattr(tunnels, "MOST_TUNNELS", 2)
+    # The user makes them eight proxies, and one proxy is all of them.
+    proxies = [parse(f"{scheme}://user{last}@127.0.0.1:{forward}") for last in range(8)]
+    site.pages["/slow"] = Answer("<h1>slow</h1>", hang=0.3)
+
+    async def run() -> list[Found]:
+        async with Transport(definition_of(site.url("/slow"))) as transport:
+            asked = (transport.get(site.url("/slow"), proxy) for proxy in proxies)
+            found = await asyncio.gather(*asked)
+            found.append(await transport.get(site.url("/"), proxies[0]))
+            assert len(transport._tunnels._open) <= 2
+            return found
+
+    assert [type(found) for found in asyncio.run(run())] == [Page] * 9
 
 
 def test_a_page_through_a_proxy_may_not_name_an_inside_address(forward: int) -> None:
