@@ -32,7 +32,7 @@ COOLDOWN = Backoff(base=2.0, cap=60.0)
 
 @dataclass(slots=True)
 class Rotation:
-    """For one event loop. Every pick is followed by one `report` or `release`."""
+    """For one event loop. Every pick is followed by one `report`, `rest` or `release`."""
 
     redis: AsyncRedis
     keys: Keys
@@ -77,17 +77,26 @@ class Rotation:
             failed = self._failures.pop(proxy.key, 0) or self._known.get(proxy.key, 0)
             self._rests_until.pop(proxy.key, None)
         else:
-            failed = self._failures[proxy.key] = self._failures[proxy.key] + 1
-            rest = COOLDOWN.delay(failed)
-            self._rests_until[proxy.key] = asyncio.get_running_loop().time() + rest
+            failed = self._cool_down(proxy)
         if failed:  # that one without failures works is no news
             await self._tell_pool(proxy, ok=ok)
+
+    def rest(self, proxy: Proxy) -> None:
+        """Say that it may have failed: it is not picked here for a while, and the pool is not told."""
+        self.release(proxy)
+        self._cool_down(proxy)
 
     def release(self, proxy: Proxy) -> None:
         """Give a pick back without a verdict: the request was not made."""
         self._in_flight[proxy.key] -= 1
         if self._in_flight[proxy.key] <= 0:
             del self._in_flight[proxy.key]
+
+    def _cool_down(self, proxy: Proxy) -> int:
+        failed = self._failures[proxy.key] = self._failures[proxy.key] + 1
+        until = asyncio.get_running_loop().time() + COOLDOWN.delay(failed)
+        self._rests_until[proxy.key] = until
+        return failed
 
     def _load(self, record: Record) -> tuple[int, int]:
         return self._in_flight[record.proxy.key], self._picks[record.proxy.key]

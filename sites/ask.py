@@ -13,6 +13,7 @@ from orchestrator.core.redis import RedisError
 from orchestrator.gate.model import Outcome as Verdict
 from sites.fetch import Answer, Failed, Kind
 from sites.patience import patiently
+from sites.suspects import Suspects
 from sites.url import host_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ class Asker:
         A site that requires proxies is never asked directly; one that prefers them is, when there
         is none, or the last one that is tried. A work that is closing is cancelled before a request.
         """
+        suspects = Suspects(self.rotation)
+        try:
+            found = await self._ask(work, suspects)
+        except BaseException:
+            suspects.release()
+            raise
+        suspects.rest()
+        return found
+
+    async def _ask(self, work: Work, suspects: Suspects) -> tuple[Answer, Proxy | None]:
         answer: Answer = Failed(Kind.NO_PROXY)
         proxy: Proxy | None = None
         for turn in range(PROXIES_A_TRY):
@@ -56,7 +67,7 @@ class Asker:
             if admitted is None:
                 return Failed(Kind.NO_PROXY), None
             permit, proxy = admitted
-            answer = await self._request(work, permit, proxy)
+            answer = await self._request(work, permit, proxy, suspects)
             if not (isinstance(answer, Failed) and answer.kind is Kind.PROXY):
                 break
         return answer, proxy
@@ -106,7 +117,9 @@ class Asker:
             await self._leave_at_once(permit)
             raise
 
-    async def _request(self, work: Work, permit: Permit, proxy: Proxy | None) -> Answer:
+    async def _request(
+        self, work: Work, permit: Permit, proxy: Proxy | None, suspects: Suspects
+    ) -> Answer:
         if work.closing:
             await self._unused(permit, proxy)
             raise asyncio.CancelledError
@@ -116,19 +129,15 @@ class Asker:
         except BaseException:
             await self._unused(permit, proxy)
             raise
-        failed = answer if isinstance(answer, Failed) else None
-        if proxy is not None:
-            await self._report(permit, proxy, ok=not (failed and failed.kind is Kind.PROXY))
-        verdict = failed.rule.outcome if failed else Verdict.OK
-        await self._leave(permit, verdict, failed.retry_after if failed else None)
-        return answer
-
-    async def _report(self, permit: Permit, proxy: Proxy, *, ok: bool) -> None:
         try:
-            await self.rotation.report(proxy, ok=ok)
+            answer = await suspects.hear(proxy, answer)
         except BaseException:
             await self._leave_at_once(permit)
             raise
+        failed = answer if isinstance(answer, Failed) else None
+        verdict = failed.rule.outcome if failed else Verdict.OK
+        await self._leave(permit, verdict, failed.retry_after if failed else None)
+        return answer
 
     async def _unused(self, permit: Permit, proxy: Proxy | None) -> None:
         if proxy is not None:

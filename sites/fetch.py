@@ -75,12 +75,16 @@ RULES: Mapping[Kind, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request that gave no page. `retry_after` (s) is what the site asked for."""
+    """A request that gave no page. `retry_after` (s) is what the site asked for.
+
+    `doubt`: the proxy is blamed, but it may be the site's fault; then it would be of this class.
+    """
 
     kind: Kind
     detail: str = ""
     retry_after: float | None = None
     status: int = 0
+    doubt: Kind | None = None
 
     @property
     def rule(self) -> Rule:
@@ -121,7 +125,6 @@ Answer = Page | Moved | Failed
 _EXACT = {
     403: Kind.HTTP_403,
     404: Kind.GONE,
-    407: Kind.PROXY,
     408: Kind.TIMEOUT,
     410: Kind.GONE,
     429: Kind.HTTP_429,
@@ -130,14 +133,17 @@ _EXACT = {
 _WITH_RETRY_AFTER = frozenset({429, 503})
 MOST_RETRY_AFTER_S = 3600.0
 
-#: What a forward proxy answers by itself when it does not reach the site.
-_OF_A_PROXY = frozenset({407, 502, 504})
+#: What a forward proxy answers by itself: that it does not know us, or does not reach the site.
+_OF_A_PROXY = {407: None, 502: Kind.HTTP_5XX, 504: Kind.HTTP_5XX}
 
 
 def judge_status(
     status: int, headers: Mapping[str, str], *, now: float, proxied: bool
 ) -> Moved | Failed | None:
-    """Say what a status means; None for one that comes with a page. `now`: seconds since 1970."""
+    """Say what a status means; None for one that comes with a page. `now`: seconds since 1970.
+
+    `proxied`: a proxy has read the request, and may have answered it by itself.
+    """
     if 200 <= status < 300:  # noqa: PLR2004
         return None
     if status in (301, 302, 303, 307, 308):
@@ -145,14 +151,19 @@ def judge_status(
         return (
             Moved(status, target) if target else Failed(Kind.REDIRECT, "to nowhere", None, status)
         )
-    kind = _EXACT.get(status)
     if proxied and status in _OF_A_PROXY:
-        kind = Kind.PROXY
+        return Failed(Kind.PROXY, f"status {status}", None, status, _OF_A_PROXY[status])
+    kind = _EXACT.get(status)
     if kind is None:
         kind = Kind.HTTP_5XX if status >= 500 else Kind.HTTP_4XX  # noqa: PLR2004
     detail = "" if kind is Kind.GONE else f"status {status}"
-    asked = status in _WITH_RETRY_AFTER and kind is not Kind.PROXY
+    asked = status in _WITH_RETRY_AFTER
     return Failed(kind, detail, retry_after(headers, now) if asked else None, status)
+
+
+def judge_proxy(status: int) -> Failed:
+    """Say what it means that a proxy refuses a tunnel with `status`."""
+    return Failed(Kind.PROXY, "refused to connect us", doubt=_OF_A_PROXY.get(status))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -18,7 +18,7 @@ from yarl import URL
 from orchestrator.core.clock import SYSTEM, Clock
 from sites import body
 from sites.address import ForbiddenAddress, GuardedResolver, forbidden
-from sites.fetch import Answer, Failed, Kind, Page, judge_status
+from sites.fetch import Answer, Failed, Kind, Page, judge_proxy, judge_status
 from sites.tunnels import Tunnels
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sites.definition import Definition
 
 log = logging.getLogger(__name__)
+
+#: A connection may take this part of the time that a request has.
+CONNECT_PART = 0.8
 
 _SOCKS = (SocksError, SocksConnectionError, SocksTimeout)
 _TEXT = ("text/", "application/xhtml", "application/xml", "application/json")
@@ -62,6 +65,9 @@ class Transport:
         except TimeoutError:
             detail = f"no whole answer within {self._timeout:g} s"
             return _blame(Failed(Kind.TIMEOUT, detail), proxy)
+        except aiohttp.ConnectionTimeoutError as error:
+            # Through a proxy it is the connection to the proxy itself that did not come about.
+            return Failed(Kind.PROXY, "cannot be reached") if proxy else classify(error)
         except (aiohttp.ClientError, OSError, ValueError, EOFError, *_SOCKS) as error:
             return _blame(classify(error), proxy)
         except Exception as error:  # the outer edge of a request: whatever a library lets out
@@ -91,7 +97,7 @@ class Transport:
                 response.status,
                 response.headers,
                 now=self._clock.wall(),
-                proxied=through is not None,
+                proxied=through is not None and target.scheme == "http",
             )
             return verdict or await self._page(response)
 
@@ -133,7 +139,7 @@ class Transport:
             connector=connector,
             headers=headers,
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeout),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeout * CONNECT_PART),
         )
 
 
@@ -147,6 +153,10 @@ def classify(error: Exception) -> Failed:
         if isinstance(cause, ForbiddenAddress):
             return Failed(Kind.FORBIDDEN, str(cause))
         cause = cause.__cause__ or cause.__context__
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return judge_proxy(error.status)
+    if isinstance(error, SocksError) and error.error_code:
+        return Failed(Kind.PROXY, "does not reach the site", doubt=Kind.CONNECT)
     for kinds, kind, detail in _CLASSES:
         if isinstance(error, kinds):
             return Failed(kind, detail or _words(error))
@@ -154,15 +164,17 @@ def classify(error: Exception) -> Failed:
 
 
 _CLASSES: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (
-    ((aiohttp.ClientHttpProxyError,), Kind.PROXY, "refused to connect us"),
     ((aiohttp.ClientProxyConnectionError, SocksConnectionError), Kind.PROXY, "cannot be reached"),
-    ((SocksTimeout,), Kind.PROXY, "did not answer"),
     ((SocksError,), Kind.PROXY, "refused to connect us"),
     # Only the handshake with a SOCKS proxy lets this one out.
     ((EOFError,), Kind.PROXY, "hung up in its handshake"),
     ((aiohttp.ClientConnectorDNSError,), Kind.DNS, "the name is not known"),
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), Kind.TLS, ""),
-    ((aiohttp.ServerTimeoutError, TimeoutError), Kind.TIMEOUT, "no connection in time"),
+    (
+        (aiohttp.ServerTimeoutError, SocksTimeout, TimeoutError),
+        Kind.TIMEOUT,
+        "no connection in time",
+    ),
     ((aiohttp.ServerDisconnectedError,), Kind.CONNECT, "closed without an answer"),
     ((aiohttp.ClientPayloadError,), Kind.PROTOCOL, "the body is shorter than announced"),
     ((aiohttp.ClientResponseError,), Kind.PROTOCOL, "the answer is no HTTP"),
@@ -180,4 +192,4 @@ def _blame(failed: Failed, proxy: Proxy | None) -> Failed:
     """Without an answer nobody knows whether site or proxy failed: the proxy is changed, then."""
     if proxy is None or failed.kind in (Kind.PROXY, Kind.FORBIDDEN):
         return failed
-    return Failed(Kind.PROXY, f"{failed.kind}: {failed.detail}")
+    return Failed(Kind.PROXY, f"{failed.kind}: {failed.detail}", doubt=failed.kind)

@@ -17,7 +17,7 @@ from proxies.pool import Pool
 from proxies.rotation import Rotation
 from sites.ask import Asker
 from sites.definition import Definition
-from sites.fetch import Answer, Failed, Kind, Page
+from sites.fetch import Answer, Failed, Kind, Page, judge_status
 from sites.shard import limits_of
 from sites.transport import Transport
 from sites.work import Work
@@ -146,3 +146,42 @@ def test_a_page_through_a_proxy_leaves_nothing_behind(home: SiteHome) -> None:
     assert asked.answers == [PAGE]
     assert not asked.in_flight
     assert asked.slots == 0
+
+
+SAYS_502 = judge_status(502, {}, now=0.0, proxied=True)
+
+
+def test_what_several_proxies_say_of_a_page_is_the_sites_own(home: SiteHome) -> None:
+    assert SAYS_502 is not None
+
+    asked = Asked(home, lambda _: SAYS_502, pages=3)
+
+    assert asked.answers == [Failed(Kind.HTTP_5XX, "status 502", status=502)] * 3
+    assert (asked.failures, asked.evicted) == ({}, 0)
+    assert not asked.in_flight
+    assert home.redis.exists(home.keys.gate("shop", "window"))
+
+
+def test_a_proxy_alone_in_saying_that_the_site_fails_is_told_of(home: SiteHome) -> None:
+    assert SAYS_502 is not None
+
+    asked = Asked(home, lambda proxy: SAYS_502 if proxy == POOL[0] else PAGE)
+
+    assert asked.answers == [PAGE]
+    assert asked.failures == {POOL[0].key: 1}
+    assert not asked.in_flight
+
+
+def test_a_request_that_takes_too_long_evicts_no_proxy(home: SiteHome) -> None:
+    slow = Failed(Kind.PROXY, "timeout: no whole answer", doubt=Kind.TIMEOUT)
+
+    asked = Asked(home, lambda _: slow, pages=6)
+
+    assert asked.failures == {}
+    assert not asked.in_flight
+
+
+def test_a_proxy_that_cannot_be_reached_is_told_of(home: SiteHome) -> None:
+    asked = Asked(home, lambda _: Failed(Kind.PROXY, "cannot be reached"))
+
+    assert len(asked.failures) == 3

@@ -32,6 +32,7 @@ def test_every_class_of_failure_has_its_rule() -> None:
         (502, False, Kind.HTTP_5XX),
         (502, True, Kind.PROXY),
         (407, True, Kind.PROXY),
+        (407, False, Kind.HTTP_4XX),
         (304, False, Kind.HTTP_4XX),
     ],
 )
