@@ -25,6 +25,7 @@ _CONTROL_OR_SPACE = "".join(map(chr, range(0x21)))
 _REMOVED = re.compile(r"[\t\n\r]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NO_BYTE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 _NUMERIC_HOST = re.compile(r"(0[xX][0-9a-fA-F]*|\d+)(\.(0[xX][0-9a-fA-F]*|\d+)){0,3}")
 _ASCII_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -71,13 +72,13 @@ def canonical_host(host: str) -> str | None:
             return f"[{ipaddress.IPv6Address(bare).compressed}]"
         except ValueError:
             return None
-    if _NUMERIC_HOST.fullmatch(bare):
-        return _dotted(bare)
     if not bare.isascii():
         try:
             bare = idna.encode(bare, uts46=True).decode("ascii")
         except (idna.IDNAError, UnicodeError):
             return None
+    if _NUMERIC_HOST.fullmatch(bare):  # also of digits in another alphabet, which are mapped above
+        return _dotted(bare)
     return bare if _ASCII_HOST.fullmatch(bare) and len(bare) <= LONGEST_HOST else None
 
 
@@ -97,7 +98,9 @@ def _dotted(numeric: str) -> str | None:
 def _escaped(text: str, safe: str) -> str:
     """Escape what must be, and nothing else; each escape in upper case."""
     kept = _STRAY_PERCENT.sub("%25", text)
-    return quote(_ESCAPE.sub(_plain, kept), safe=safe, errors="surrogatepass")
+    # Bytes of a header that are no UTF-8 come as low surrogates, and are meant as those bytes.
+    errors = "replace" if _NO_BYTE.search(kept) else "surrogateescape"
+    return quote(_ESCAPE.sub(_plain, kept), safe=safe, errors=errors)
 
 
 def _plain(escape: re.Match[str]) -> str:

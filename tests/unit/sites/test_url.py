@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sites.url import LONGEST_URL, canonical, canonical_host, host_of
@@ -107,6 +107,8 @@ def test_a_canonical_url_is_its_own_spelling(url: str) -> None:
 
 
 @given(st.text(max_size=30))
+@example("²")
+@example("１２７。０。０。１")
 def test_a_canonical_host_is_its_own_spelling(host: str) -> None:
     found = canonical_host(host)
     assert found is None or canonical_host(found) == found
