@@ -38,7 +38,7 @@ class Errand(Generic[T]):
         Raises:
             DeadlinePassed: naming `what`; the work may still go on.
         """
-        if not self.wait(deadline.remaining()):
+        if not self.wait(deadline.cap(threading.TIMEOUT_MAX)):
             deadline.require(what)
         if self._error is not None:
             raise self._error

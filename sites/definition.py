@@ -75,7 +75,9 @@ def _host(host: str) -> str:
     found = canonical(f"http://{host}/") if "/" not in host and "@" not in host else None
     if found is None:
         raise ValueError("must be a host name like example.com, without http:// and path")
-    return host_of(found)
+    named = host_of(found)
+    # The key of an https page has no :443; whoever names it means that page.
+    return named.removesuffix(":443")
 
 
 Expression = Annotated[str, AfterValidator(_expression)]

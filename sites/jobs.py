@@ -192,7 +192,10 @@ class SiteJobs:
 
     def _send(self, site: str, job_id: str, reservation: str) -> None:
         self._app.send_task(
-            "sites.tasks.shard", args=[site, job_id, reservation], expires=RESERVATION_S
+            "sites.tasks.shard",
+            args=[site, job_id, reservation],
+            expires=RESERVATION_S,
+            ignore_result=True,
         )
 
     def _need_worker(self) -> None:

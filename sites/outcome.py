@@ -31,7 +31,8 @@ class Outcome:
     def to_json(self) -> str:
         """As the body of an entry in the stream of results."""
         facts = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BACKOFF = Backoff(base=0.05, cap=1.0)
-#: Errors that a server answers with while it cannot write for the moment: full, or starting.
+#: Errors that a server answers with while it cannot write for the moment: full, or starting. Out of
+#: a script they come in the middle of the text.
 _FOR_NOW = ("OOM", "MISCONF", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
 
 
 def passes(error: RedisError) -> bool:
     """Tell whether the same command may succeed later."""
     if isinstance(error, ResponseError):
-        return str(error).startswith(_FOR_NOW) or "command not allowed" in str(error)
+        return any(word in str(error) for word in (*_FOR_NOW, "command not allowed"))
     return isinstance(error, GONE)
 
 

@@ -104,6 +104,7 @@ class Transport:
     async def _page(self, response: aiohttp.ClientResponse) -> Answer:
         kind = response.headers.get("Content-Type", "text/html").lower()
         if not kind.strip().startswith(_TEXT):
+            kind = kind.encode("utf-8", "replace").decode()  # aiohttp lets odd bytes be surrogates
             return Failed(Kind.NOT_TEXT, kind[:80], status=response.status)
         if (response.content_length or 0) > self._most_bytes:
             return Failed(Kind.TOO_BIG, f"{response.content_length} bytes", status=response.status)

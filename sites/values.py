@@ -7,6 +7,9 @@ from decimal import Decimal, InvalidOperation
 
 Value = str | int | float | list[str] | None
 
+#: What has more characters is no number, but data.
+LONGEST_NUMBER = 100
+
 _SPACE = re.compile(r"\s+")
 _NUMBER = re.compile(r"[-+\u2212]?\d(?:[\d.,'\u2019\s]*\d)?|[-+\u2212]?\.\d+")
 _GROUPS = re.compile(r"\d{1,3}(?:([.,'\u2019\s])\d{3})(?:\1\d{3})*")
@@ -62,7 +65,7 @@ def to_money(text: str) -> float | None:
 
 def _first_number(text: str) -> Decimal | None:
     found = _NUMBER.search(text)
-    if found is None:
+    if found is None or len(found[0]) > LONGEST_NUMBER:
         return None
     digits = found[0].replace("\u2212", "-")
     sign, digits = ("-", digits[1:]) if digits[0] == "-" else ("", digits.lstrip("+"))

@@ -18,6 +18,9 @@ from proxies.model import Proxy, parse
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
+#: Nobody waits for longer; threads cannot for much longer.
+MOST_TIMEOUT_S = 86_400
+
 
 def _duration(text: str) -> float:
     try:
@@ -30,6 +33,8 @@ def _timeout(text: str) -> float:
     seconds = _duration(text)
     if not seconds > 0:
         raise typer.BadParameter("must be above 0 seconds")
+    if seconds > MOST_TIMEOUT_S:
+        raise typer.BadParameter(f"must be at most {MOST_TIMEOUT_S // 3600} hours")
     return seconds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ from orchestrator.core.errors import ConfigError, OrchError
 from sites.export import export as write_items
 from sites.export import replacing
 from sites.registry import read as read_site
+
+if TYPE_CHECKING:
+    from orchestrator.facade import Orchestrator
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,7 +34,7 @@ def start(
 ) -> None:
     """Start jobs and follow them. A job that runs already goes on. Ctrl+C stops what was started."""
     with session() as orch:
-        names = list(orch.sites.registry.entries()[0] if everything else dict.fromkeys(sites or ()))
+        names = _every_site(orch) if everything else list(dict.fromkeys(sites or ()))
         if not names:
             raise ConfigError(("name a site, or say --all",), hint="`orch sites list` shows them")
         for name in names:
@@ -153,3 +156,10 @@ def failures(
         out.print(site_tables.failures(rows))
     else:
         out.print("no page failed, and none lacked anything")
+
+
+def _every_site(orch: Orchestrator) -> list[str]:
+    found, problems = orch.sites.registry.entries()
+    if problems:
+        raise ConfigError(tuple(problems), hint="mend them, or name the sites to start")
+    return list(found)

@@ -34,6 +34,7 @@ PAGES = {
     "/bad": Answer(b"no gzip", headers={"Content-Encoding": "gzip"}),
     "/short": Answer(b"x", headers={"Content-Length": "5", "Connection": "close"}),
     "/image": Answer(b"\x89PNG", headers={"Content-Type": "image/png"}),
+    "/odd": Answer(b"", headers={"Content-Type": "image/\xe9"}),
     "/busy": Answer(status=429, headers={"Retry-After": "7"}),
     "/moved": Answer(status=301, headers={"Location": "/"}),
     "/hang": Answer(hang=30),
@@ -127,6 +128,12 @@ def test_each_failure_has_its_class(site: Site, path: str, kind: Kind) -> None:
 
     assert isinstance(found, Failed)
     assert found.kind is kind
+
+
+def test_an_odd_type_can_be_told(site: Site) -> None:
+    found = get(site.url("/odd"))
+
+    assert found == Failed(Kind.NOT_TEXT, "image/?", status=200)
 
 
 def test_what_the_site_asks_for_is_handed_on(site: Site) -> None:
