@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from proxies.outcome import RefreshOutcome
+    from proxies.refresh import OnProgress
     from sites.jobs import Job
 
 #: How long a start or a stop of services may take before we say so, in seconds.
@@ -180,7 +181,11 @@ class Orchestrator:
     # proxies
 
     def wait_for_proxies(
-        self, min_count: int | None = None, *, timeout: float | None = None
+        self,
+        min_count: int | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress = None,
     ) -> int:
         """Return the number of usable proxies, after a refresh if there are fewer than `min_count`.
 
@@ -188,7 +193,7 @@ class Orchestrator:
             DeadlinePassed: the refresh did not end in time.
         """
         wanted = self.context.settings.proxies.min_usable if min_count is None else min_count
-        return self.proxies.ensure(wanted, timeout=timeout)
+        return self.proxies.ensure(wanted, timeout=timeout, on_progress=on_progress)
 
     def trigger_proxy_refresh(self) -> str:
         """Dispatch a refresh, or join the one that runs; return its job id at once."""
@@ -214,7 +219,9 @@ class Orchestrator:
 
     # sites
 
-    def start_site_scraper(self, site: str, *, timeout: float | None = None) -> Job:
+    def start_site_scraper(
+        self, site: str, *, timeout: float | None = None, on_progress: OnProgress = None
+    ) -> Job:
         """Start the job of a site, or return the one that runs; with fresh proxies if it wants them.
 
         Raises:
@@ -222,17 +229,15 @@ class Orchestrator:
             UsableProxiesMissing: it requires proxies, and none is usable after a refresh.
             DeadlinePassed: the refresh did not end in time.
         """
-        wish = self.sites.definition(site).proxies
-        sources = self.context.settings.proxies.sources
-        if wish == "require" or (wish == "prefer" and sources):
-            usable = self.wait_for_proxies(timeout=timeout)
-            if wish == "require" and not usable:
-                raise UsableProxiesMissing(
-                    f"{site} requires proxies, and none is usable",
-                    hint="name lists of proxies in orch.toml ([proxies] sources = [...]), "
-                    "then `orch proxies refresh` shows why which was refused",
-                )
+        self._have_proxies(site, timeout, on_progress)
         return self.sites.start(site)
+
+    def resume_site_scraper(
+        self, site: str, *, timeout: float | None = None, on_progress: OnProgress = None
+    ) -> Job:
+        """Let a stopped job go on with what is left; raises as `start_site_scraper` does."""
+        self._have_proxies(site, timeout, on_progress)
+        return self.sites.resume(site)
 
     def stop_site_scraper(self, site: str) -> None:
         """Stop the job of a site; what it has is kept, and `resume` goes on."""
@@ -248,7 +253,17 @@ class Orchestrator:
         active = {"pending", "running", "stopping"}
         return [row["site"] for row in self.sites.status(None) if row["state"] in active]
 
-    # helpers
+    def _have_proxies(self, site: str, timeout: float | None, on_progress: OnProgress) -> None:
+        wish = self.sites.definition(site).proxies
+        if wish == "never" or (wish == "prefer" and not self.context.settings.proxies.sources):
+            return
+        usable = self.wait_for_proxies(timeout=timeout, on_progress=on_progress)
+        if wish == "require" and not usable:
+            raise UsableProxiesMissing(
+                f"{site} requires proxies, and none is usable",
+                hint="name lists in orch.toml ([proxies] sources = [...]), then "
+                "`orch proxies refresh` shows why which was refused",
+            )
 
     def _supervise(self) -> None:
         supervisor = Supervisor(self.context.home.make(), specs.build(self.context.config))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from orchestrator.core.clock import Deadline, wait_until
 from orchestrator.core.files import private_folder, read_json, unwritable, write_json
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proxies.pool import Pool, PoolState, Record
+
+#: Another writer is waited for so long at most, in seconds.
+LOCK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +104,14 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
     except OSError as error:
         raise unwritable(path, error) from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        # Whoever holds it for longer is stopped or hangs: the file is written whole in any case.
+        wait_until(lambda: _locked(file), Deadline.after(LOCK_S), every=0.01)
         yield
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

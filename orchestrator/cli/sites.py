@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.cli import site_tables
 from orchestrator.cli.console import emit_json, err, out, session
+from orchestrator.cli.proxy_progress import shown
 from orchestrator.cli.site_progress import follow
 from orchestrator.core.errors import ConfigError, OrchError
 from sites.export import export as write_items
@@ -17,7 +18,10 @@ from sites.export import replacing
 from sites.registry import read as read_site
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.facade import Orchestrator
+    from sites.jobs import Job
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,7 +43,7 @@ def start(
             raise ConfigError(("name a site, or say --all",), hint="`orch sites list` shows them")
         for name in names:
             orch.sites.definition(name)  # every mistake before the first start
-        raise typer.Exit(follow(orch, names, orch.start_site_scraper, wait=wait))
+        raise typer.Exit(follow(orch, names, _showing(orch.start_site_scraper), wait=wait))
 
 
 @app.command()
@@ -49,7 +53,7 @@ def resume(
 ) -> None:
     """Let a stopped job go on with what is left."""
     with session() as orch:
-        raise typer.Exit(follow(orch, [site], orch.sites.resume, wait=wait))
+        raise typer.Exit(follow(orch, [site], _showing(orch.resume_site_scraper), wait=wait))
 
 
 @app.command()
@@ -156,6 +160,16 @@ def failures(
         out.print(site_tables.failures(rows))
     else:
         out.print("no page failed, and none lacked anything")
+
+
+def _showing(start: Callable[..., Job]) -> Callable[[str], Job]:
+    """Show the refresh of proxies that may come before the start."""
+
+    def run(name: str) -> Job:
+        with shown() as show:
+            return start(name, on_progress=show)
+
+    return run
 
 
 def _every_site(orch: Orchestrator) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import stat
 from pathlib import Path
@@ -160,3 +161,17 @@ def test_a_file_that_is_not_ours_counts_as_none(tmp_path: Path) -> None:
     for text in ("", "[]", '{"generation": "x"}', "{"):
         snapshot.path.write_text(text)
         assert snapshot.generation() == 0
+
+
+def test_a_lock_that_is_never_given_back_holds_nobody_up(pool: Pool, tmp_path: Path) -> None:
+    snapshot = Snapshot(tmp_path / "live_proxies.json", 1800)
+    pool.replace([verdict(pool, "10.0.0.1:80")])
+    snapshot.write(pool)
+    (lock,) = [path for path in tmp_path.iterdir() if "lock" in path.name]
+
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a process would that was stopped in the middle
+        pool.replace([])
+        snapshot.write(pool)
+
+    assert snapshot.read()["live"] == 0
