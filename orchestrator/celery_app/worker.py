@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import platform
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
 from orchestrator.celery_app.app import CONTROL, SHARDS, make_app
 from orchestrator.celery_app.heartbeat import Heartbeat
+from orchestrator.core.version import VERSION
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -59,7 +59,7 @@ def _facts(context: Context) -> dict[str, Any]:
     names = (CONTROL, SHARDS, f"node.{node}")
     return {
         "node": node,
-        "version": metadata.version("orch"),
+        "version": VERSION,
         "queues": [context.keys.queue_name(name) for name in names],
         "slots": context.settings.worker.slots(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from orchestrator.cli import services
 from orchestrator.cli.console import Invocation, invocation
 from orchestrator.cli.groups import LazyGroup
 from orchestrator.core.errors import ConfigError
+from orchestrator.core.version import VERSION
 
 app = typer.Typer(
     name="orch",
@@ -26,7 +26,7 @@ services.add_to(app)
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"orch {metadata.version('orch')}")
+        typer.echo(f"orch {VERSION}")
         raise typer.Exit
 
 

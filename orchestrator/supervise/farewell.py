@@ -82,7 +82,7 @@ class Farewell:
 
 
 def _start(spec: ServiceSpec) -> subprocess.Popen[bytes]:
-    with open(spec.log, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
+    with open(spec.log.path, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
         return subprocess.Popen(
             spec.before_stop,
             stdin=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ from orchestrator.core.files import tail
 from orchestrator.supervise.arrival import Arrival, decide, own_listener, refusal
 from orchestrator.supervise.process import Process
 from orchestrator.supervise.pulse import Pulse
-from orchestrator.supervise.restart import Restart, RestartPolicy
+from orchestrator.supervise.restart import Restart
 from orchestrator.supervise.service import MOVES, ServiceSpec, ServiceState
 from orchestrator.supervise.stopping import Ladder
 
@@ -59,7 +59,6 @@ class Keeper:
         self._deadline = self._retry_at = 0.0
         self._deaths: list[float] = []
         self._ladder: Ladder | None = None
-        self._policy = RestartPolicy()
 
     def want(self) -> None:
         """It shall run; a failed one gets a fresh start."""
@@ -259,15 +258,14 @@ class Keeper:
     def _after_death(self, now: float, *, blameless: bool) -> None:
         """Restart it or give up; dying while what it needs is away is not held against it."""
         self._deaths = self._deaths[-20:] if blameless else [*self._deaths[-20:], now]
-        decision = self._policy.decide(self._deaths, now)
+        decision = self.spec.restart.decide(self._deaths, now)
         if isinstance(decision, Restart):
             self._retry_at = now + decision.delay
             self.restarts += 1
             self._move(_S.BACKOFF)
             self._events.write("service.restarting", service=self.spec.name, delay=decision.delay)
         else:
-            reason = f"died {decision.deaths} times within {decision.within:g} s"
-            self._fail(self._explained(reason))
+            self._fail(self._explained(decision.reason))
 
     def _fail(self, error: OrchError) -> None:
         self.failure = error
@@ -279,7 +277,7 @@ class Keeper:
             self.process.signal(9)
 
     def _explained(self, reason: str) -> ServiceFailed:
-        return ServiceFailed(self.spec.name, reason, tail(Path(self.spec.log), LOG_TAIL_LINES))
+        return ServiceFailed(self.spec.name, reason, tail(Path(self.spec.log.path), LOG_TAIL_LINES))
 
     def _move(self, state: ServiceState) -> None:
         if state is self.state:

@@ -43,7 +43,7 @@ class Process:
         """
         launch = uuid.uuid4().hex
         try:
-            with open(spec.log, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
+            with open(spec.log.path, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
                 child = subprocess.Popen(
                     spec.command,
                     stdin=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.core.mask import mask_url
+from orchestrator.supervise.restart import RestartPolicy
 
 
 class ServiceState(StrEnum):
@@ -41,23 +42,54 @@ MOVES: dict[ServiceState, frozenset[ServiceState]] = {
 class ProbeSpec:
     """How to ask a service whether it is ready, and alive.
 
-    `redis`: a PING to `target` (a URL). `mark`: the file `target` that the service itself writes.
+    | kind | target | says yes when |
+    |---|---|---|
+    | `redis` | a URL | PING is answered and a write would be taken |
+    | `mark` | a file | the service itself wrote it, at this very start, less than `max_age_s` ago |
+    | `tcp` | `host:port` | somebody accepts a connection |
+    | `http` | a URL (http only) | the answer to a GET is 2xx or 3xx |
+    | `exec` | (`command`) | the command ends with 0 |
+    | `file` | a file | it was made or touched since this start, less than `max_age_s` ago if that is not 0 |
+    | `alive` | none | the process has run for `settle_s` |
     """
 
     kind: str
-    target: str
+    target: str = ""
+    command: tuple[str, ...] = ()
     every_s: float = 1.0
     #: A probe without an answer by then has failed.
-    timeout_s: float = 1.0
+    timeout_s: float = 0.8
     #: So many failures in a row mean that the service must be replaced.
     threshold: int = 3
-    #: A mark (or a canary on its way) older than this is a failure.
+    #: A mark, a canary on its way or a file older than this is a failure.
     max_age_s: float = 10.0
+    #: One that is silent but burns CPU or waits for the disk is given so long.
+    busy_s: float = 60.0
+    settle_s: float = 1.0
 
     @property
     def shown(self) -> str:
         """The target for people: without a password."""
-        return mask_url(self.target)
+        return mask_url(self.target) if self.target else " ".join(self.command)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> ProbeSpec:
+        """Read what `asdict` gave."""
+        return cls(**{**raw, "command": tuple(raw["command"])})
+
+
+@dataclass(frozen=True, slots=True)
+class LogSpec:
+    """Where a service's output goes, and when that file is rotated (0: never).
+
+    It is copied and truncated, because the service holds it open; with `reopen` it is renamed and the
+    service gets that signal, on which it must open the file anew.
+    """
+
+    path: str = "/dev/null"
+    max_bytes: int = 0
+    keep: int = 5
+    reopen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +98,26 @@ class ServiceSpec:
 
     name: str
     probe: ProbeSpec
+    #: Asked instead of `probe` once it is ready; None: the same one.
+    alive: ProbeSpec | None = None
     command: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     cwd: str = "/"
-    log: str = "/dev/null"
+    log: LogSpec = LogSpec()
     #: (signal, seconds to wait after it), mildest first; KILL follows by itself.
     stop: tuple[tuple[str, float], ...] = (("TERM", 10.0),)
     start_timeout_s: float = 10.0
+    restart: RestartPolicy = RestartPolicy()
+    #: It and its children together may use so much memory (PSS); 0: no limit.
+    memory_limit_bytes: int = 0
+    #: Whether `orch up` without names starts it.
+    auto: bool = True
     #: Whether a healthy stranger at the probe's target is used instead of starting one.
     adopt_stranger: bool = False
     #: A command to run, bounded, before this service is stopped with the whole.
     before_stop: tuple[str, ...] = ()
-    #: Names the settings that the service reads by itself when it starts.
+    #: Names the settings (and the version of orch) that the service reads by itself when it starts.
     settings: str = ""
 
     @property
@@ -99,13 +138,17 @@ class ServiceSpec:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> ServiceSpec:
         """Read what `to_json` gave."""
+        alive = raw["alive"]
         return cls(
             **{
                 **raw,
-                "probe": ProbeSpec(**raw["probe"]),
+                "probe": ProbeSpec.from_json(raw["probe"]),
+                "alive": ProbeSpec.from_json(alive) if alive else None,
                 "command": tuple(raw["command"]),
                 "needs": tuple(raw["needs"]),
+                "log": LogSpec(**raw["log"]),
                 "stop": tuple((name, seconds) for name, seconds in raw["stop"]),
+                "restart": RestartPolicy(**raw["restart"]),
                 "before_stop": tuple(raw["before_stop"]),
             }
         )

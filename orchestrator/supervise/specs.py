@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from orchestrator.core.files import private_folder, write_atomically
+from orchestrator.core.version import VERSION
 from orchestrator.supervise import redis_binary
-from orchestrator.supervise.service import ProbeSpec, ServiceSpec
+from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
 
 if TYPE_CHECKING:
     from orchestrator.core.config import Config
@@ -47,7 +48,7 @@ def _redis(config: Config) -> ServiceSpec:
         command=_redis_command(config) if config.redis_is_local else (),
         env=_environment(config, "redis"),
         cwd=str(home.path),
-        log=str(home.log("redis")),
+        log=LogSpec(str(home.log("redis"))),
         probe=ProbeSpec("redis", config.redis_url),
         stop=(("TERM", 10.0),),
         start_timeout_s=10.0,
@@ -104,14 +105,20 @@ def _python(
         | {"ORCH_REDIS": config.redis_url, "ORCH_PREFIX": config.keys.prefix},
         # Celery imports with the current folder first, and a home has a folder `sites` of its own.
         cwd=str(home.run),
-        log=str(home.log(name)),
+        log=LogSpec(str(home.log(name))),
         probe=ProbeSpec("mark", str(home.mark(name)), every_s=2.0, threshold=1, max_age_s=silence),
         # A worker ends warm on TERM (its shards end their slices), cold on QUIT.
         stop=(("TERM", 8.0), ("QUIT", 2.0)) if name == "worker" else (("TERM", 8.0),),
         start_timeout_s=start,
         before_stop=halt if name == "worker" else (),
-        settings=hashlib.sha256(config.settings.model_dump_json().encode()).hexdigest()[:16],
+        settings=_settings_digest(config),
     )
+
+
+def _settings_digest(config: Config) -> str:
+    """Changes with any setting, and with the version of orch."""
+    facts = VERSION + config.settings.model_dump_json()
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def _environment(config: Config, name: str) -> dict[str, str]:
