@@ -10,6 +10,7 @@ from celery import chord
 from kombu.exceptions import OperationalError
 
 from orchestrator.core.errors import RedisUnavailable
+from orchestrator.core.queues import CONTROL
 from orchestrator.core.redis import RedisError
 from orchestrator.nodes.registry import Nodes
 from proxies import chunk, pace
@@ -49,7 +50,7 @@ class Dispatch:
         keys, settings = self.context.keys, self.context.settings
         timeout = settings.proxies.check_timeout
         speed = Pace.of(pace.samples(self.redis, keys), settings.proxies.in_flight, timeout)
-        slots = Nodes(self.redis, keys).slots() or settings.worker.slots()
+        slots = Nodes(self.redis, keys).slots(CONTROL) or settings.worker.slots()
         chunks = chunk.split(proxies, slots, speed.work)
         largest = max(map(len, chunks), default=0)
         seconds = chunk.expected(len(chunks), largest, slots, speed, timeout)

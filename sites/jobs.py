@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.clock import SYSTEM, Deadline, wait_until
 from orchestrator.core.errors import ConfigError, NotRunning, OrchError, RedisUnavailable
+from orchestrator.core.queues import SHARDS
 from orchestrator.core.redis import translated
 from orchestrator.nodes.registry import Nodes
 from orchestrator.queue.model import QueueState
@@ -201,7 +202,7 @@ class SiteJobs:
     def _need_worker(self) -> None:
         """Wait for a worker that is just starting; without one, say how to get one."""
         nodes = Nodes(self._context.redis, self._context.keys)
-        if not wait_until(lambda: nodes.slots() > 0, Deadline.after(WORKER_S, SYSTEM)):
+        if not wait_until(lambda: nodes.slots(SHARDS) > 0, Deadline.after(WORKER_S, SYSTEM)):
             raise NotRunning("no worker is running", hint="`orch up -d` starts the services")
 
     def _newest(self, site: str) -> JobRef:

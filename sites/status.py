@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.queues import SHARDS
 from orchestrator.gate.state import read_state
 from orchestrator.nodes.registry import Nodes
 from orchestrator.queue.redis import RedisQueue
@@ -88,7 +89,7 @@ class StatusReader:
         """Say why nobody works on a job, where somebody should."""
         if shards or job.state is JobState.STOPPING:
             return ""
-        return "" if Nodes(self._redis, self._keys).slots() else "no worker is running"
+        return "" if Nodes(self._redis, self._keys).slots(SHARDS) else "no worker is running"
 
 
 def _mean_rate(job: Job, stats: Stats) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.keys import RETENTION_S
+from orchestrator.core.queues import CONTROL, SHARDS
 from orchestrator.nodes.registry import Nodes
 from orchestrator.queue.model import QueueState
 from orchestrator.queue.redis import RedisQueue
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.core.context import Context
+    from orchestrator.nodes.registry import Node
     from orchestrator.queue.model import Stats
     from sites.move import JobRef
 
@@ -135,7 +137,7 @@ class TopUp:
 
     def _slots(self) -> tuple[int, str | None]:
         """Return how many slots shards may count on, and who waits for one of theirs."""
-        slots = max(self._least_slots, Nodes(self._redis, self._keys).slots())
+        slots = _for_shards(Nodes(self._redis, self._keys).live(), self._least_slots)
         wanted_by = self._redis.get(self._keys.yield_wanted())
         if wanted_by in (None, WANTED_BY_SITES):
             return slots, None if wanted_by is None else str(wanted_by)
@@ -182,6 +184,17 @@ class TopUp:
     def _first_result(self) -> str | None:
         found = self._redis.xrange(self._keys.results(), count=1)
         return str(found[0][0]) if found else None
+
+
+def _for_shards(nodes: Sequence[Node], least: int) -> int:
+    """Count the slots of the workers that take shards.
+
+    One of them is kept free for short work later on (`allot.budget`); where that has a worker of its
+    own it needs none of theirs, so there is one more to count on.
+    """
+    slots = max(least, sum(node.slots for node in nodes if SHARDS in node.takes))
+    apart = any(CONTROL in node.takes and SHARDS not in node.takes for node in nodes)
+    return slots + 1 if slots and apart else slots
 
 
 def drained(first: str | None, last: str) -> bool:

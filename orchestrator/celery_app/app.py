@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 from kombu import Queue
 
+from orchestrator.core.queues import CONTROL, QUEUES, SHARDS
+
 if TYPE_CHECKING:
     from orchestrator.core.context import Context
 
@@ -19,11 +21,6 @@ TASK_MODULES = (
     "proxies.tasks",
     "sites.tasks",
 )
-
-#: Refresh, tick and other short work.
-CONTROL = "control"
-#: Slices of site jobs.
-SHARDS = "shards"
 
 #: No task may run longer, in seconds; a shard's slice and a chunk end long before.
 HARD_LIMIT_S = 900
@@ -88,7 +85,7 @@ def _tasks(context: Context) -> dict[str, Any]:
         "task_time_limit": HARD_LIMIT_S,
         "task_soft_time_limit": SOFT_LIMIT_S,
         "task_default_queue": queue(CONTROL),
-        "task_queues": [Queue(queue(name)) for name in (CONTROL, SHARDS)],
+        "task_queues": [Queue(queue(name)) for name in QUEUES],
         "task_routes": {"sites.tasks.shard": {"queue": queue(SHARDS)}},
         "task_create_missing_queues": True,
         "enable_utc": True,

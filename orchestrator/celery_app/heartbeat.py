@@ -31,7 +31,7 @@ SECOND_CANARY_S = 5.0
 class Heartbeat(threading.Thread):
     """A thread of the worker's main process; `stop()` ends it and takes the node off the registry.
 
-    Its facts: `node, pid, version, queues, tasks, slots, active, processed` and `canary_waits_s`,
+    Its facts: `node, pid, version, queues, takes, tasks, slots, active, processed` and `canary_waits_s`,
     how long the canary has been on its way.
     """
 
@@ -70,7 +70,9 @@ class Heartbeat(threading.Thread):
         try:
             if client.get(keys.canary(node)) in self._out:
                 self._out.clear()
-            Nodes(client, keys).renew(Node(node, self._facts["slots"], active))
+            Nodes(client, keys).renew(
+                Node(node, self._facts["slots"], active, tuple(self._facts["takes"]))
+            )
         finally:
             self._write(active)
         if not self._out or SYSTEM.monotonic() - self._sent_at > SECOND_CANARY_S:

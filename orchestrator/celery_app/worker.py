@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from orchestrator.celery_app.app import CONTROL, SHARDS, make_app
+from orchestrator.celery_app.app import make_app
 from orchestrator.celery_app.heartbeat import Heartbeat
+from orchestrator.core.queues import QUEUES
 from orchestrator.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -56,11 +57,12 @@ def quieten() -> None:
 
 def _facts(context: Context) -> dict[str, Any]:
     node = f"orch-{context.home.identity()[:8]}-{context.service}@{platform.node() or 'localhost'}"
-    names = (CONTROL, SHARDS, f"node.{node}")
+    takes = QUEUES
     return {
         "node": node,
         "version": VERSION,
-        "queues": [context.keys.queue_name(name) for name in names],
+        "takes": list(takes),
+        "queues": [context.keys.queue_name(name) for name in (*takes, f"node.{node}")],
         "slots": context.settings.worker.slots(),
     }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.queues import QUEUES
 
 if TYPE_CHECKING:
     from orchestrator.core.keys import Keys
@@ -16,11 +18,12 @@ NODE_TTL_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A live worker: `slots` tasks at once, `active` of them taken."""
+    """A live worker: `slots` tasks at once, `active` of them taken, from the queues it `takes`."""
 
     name: str
     slots: int
     active: int
+    takes: tuple[str, ...] = QUEUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,9 @@ class Nodes:
         """Say that `node` lives."""
         with self.redis.pipeline() as pipe:
             pipe.zadd(self.keys.nodes(), {node.name: self._now() + NODE_TTL_S})
-            facts = json.dumps({"slots": node.slots, "active": node.active})
+            facts = json.dumps(
+                {"slots": node.slots, "active": node.active, "takes": list(node.takes)}
+            )
             pipe.set(self.keys.node(node.name), facts, ex=NODE_TTL_S)
             pipe.execute()
 
@@ -53,14 +58,19 @@ class Nodes:
             return []
         found = self.redis.mget([self.keys.node(name) for name in names])
         return [
-            Node(name, **json.loads(facts))
+            _node(name, json.loads(facts))
             for name, facts in zip(names, found, strict=True)
             if facts
         ]
 
-    def slots(self) -> int:
-        """Task slots of all live nodes together."""
-        return sum(node.slots for node in self.live())
+    def slots(self, queue: str) -> int:
+        """Task slots of all live nodes that take work from `queue`."""
+        return sum(node.slots for node in self.live() if queue in node.takes)
 
     def _now(self) -> int:
         return int(self.redis.time()[0])
+
+
+def _node(name: str, facts: dict[str, Any]) -> Node:
+    """Read what a node of any version wrote."""
+    return Node(name, facts["slots"], facts["active"], tuple(facts.get("takes", QUEUES)))
