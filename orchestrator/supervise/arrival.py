@@ -11,7 +11,7 @@ from orchestrator.supervise.ownership import environment, identify, listener, pe
 from orchestrator.supervise.process import Process
 
 if TYPE_CHECKING:
-    from orchestrator.supervise.probe import ProbeResult
+    from orchestrator.supervise.probes.result import ProbeResult
     from orchestrator.supervise.service import ServiceSpec
 
 

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import OrchError, ServiceFailed
 from orchestrator.core.files import tail
 from orchestrator.supervise.arrival import Arrival, decide, own_listener, refusal
+from orchestrator.supervise.health import Activity, Silence, Verdict, judge
+from orchestrator.supervise.history import History
 from orchestrator.supervise.process import Process
 from orchestrator.supervise.pulse import Pulse
-from orchestrator.supervise.restart import Restart
+from orchestrator.supervise.restart import GiveUp
 from orchestrator.supervise.service import MOVES, ServiceSpec, ServiceState
 from orchestrator.supervise.stopping import Ladder
+from orchestrator.supervise.upkeep import Upkeep
 
 if TYPE_CHECKING:
     import selectors
 
     from orchestrator.core.clock import Clock
     from orchestrator.core.events import EventLog
-    from orchestrator.supervise.probe import ProbeResult
+    from orchestrator.supervise.probes.result import ProbeResult
 
 _S = ServiceState
 
@@ -34,7 +37,7 @@ class Keeper:
     """The state machine of one service.
 
     `process` is None for a service that is not running, and for one that is somebody else's
-    (`external`): that one is only probed.
+    (`external`): that one is only probed. `done` is one that ended as it should.
     """
 
     def __init__(
@@ -42,37 +45,36 @@ class Keeper:
     ) -> None:
         self.spec = spec
         self.state = _S.STOPPED
-        self.wanted = False
         self.process: Process | None = None
-        self.external = self.adopted = False
+        self.wanted = self.done = self.external = self.adopted = False
         self.failure: OrchError | None = None
-        self.restarts = 0
-        self.last_exit: int | None = None
         self.since = clock.wall()
         self.changed = True  #: whether the state file must be written again
+        self.history = History(spec.restart)
+        self.pulse = Pulse(spec, selector)
         self._clock = clock
         self._events = events
         self._selector = selector
-        self.pulse = Pulse(spec.probe, selector)
-        self._misses = 0
+        self._upkeep = Upkeep(spec, events)
+        self._silence: Silence | None = None
         self._looking = self._proven = False  #: proven: ready once since it was asked for
         self._deadline = self._retry_at = 0.0
-        self._deaths: list[float] = []
         self._ladder: Ladder | None = None
 
     def want(self) -> None:
         """It shall run; a failed one gets a fresh start."""
         if not self.wanted or self.state is _S.FAILED:
-            self.wanted, self._proven, self.failure = True, False, None
-            self._deaths.clear()
+            self.wanted, self.done, self._proven, self.failure = True, False, False, None
+            self._retry_at = 0.0
+            self.history.forget()
             if self.state is _S.FAILED and self.process is None:
                 self._move(_S.STOPPED)
 
     def adopt(self, process: Process) -> None:
         """Take over a running process of an earlier supervisor; it must answer before it is ready."""
-        self.process, self.adopted, self.wanted = process, True, True
-        self._begin_start(self._clock.monotonic())
-        self._register()
+        self.process, self.adopted, self.wanted, self.changed = process, True, True, True
+        self._begin_start(self._clock.monotonic(), fresh=False)
+        process.watch(self._selector)
 
     def stop(self, *, for_good: bool = True) -> None:
         """Begin to stop it; with `for_good` it is not started again."""
@@ -91,8 +93,8 @@ class Keeper:
     def restart(self) -> None:
         """Stop it if it runs, and start it again."""
         self.want()
-        self._proven = False
-        self._deaths.clear()
+        self._proven, self._retry_at = False, 0.0
+        self.history.forget()
         if self.state is not _S.FAILED:
             self.stop(for_good=False)
 
@@ -107,7 +109,7 @@ class Keeper:
     @property
     def ready(self) -> bool:
         """Whether others that need it may start."""
-        return self.state is _S.READY
+        return self.state is _S.READY or self.done
 
     @property
     def settled(self) -> bool:
@@ -119,7 +121,7 @@ class Keeper:
     def tick(self, now: float, *, needs_ready: bool) -> None:
         """Do what is due."""
         if self.process is not None and self.process.ended():
-            self._on_end(now, blameless=not needs_ready)
+            self._on_end(self.process, now, blameless=not needs_ready)
         if self.state in (_S.STOPPED, _S.BACKOFF):
             if self.wanted and needs_ready and now >= self._retry_at:
                 self._start(now)
@@ -128,12 +130,13 @@ class Keeper:
                 self._ladder.tick(now)
         elif self.state is not _S.FAILED:
             self._ask(now, judge=needs_ready)
+            self._look_after(now)
 
     def due(self, now: float) -> float:
         """When `tick` must be called at the latest."""
         if self.state is _S.STOPPING and self._ladder:
             return self._ladder.due
-        if self.state is _S.BACKOFF:
+        if self.state is _S.BACKOFF or (self.state is _S.STOPPED and self._retry_at > now):
             return max(self._retry_at, now + 0.05)
         if self.state in (_S.STOPPED, _S.FAILED):
             return now + 60.0
@@ -143,17 +146,18 @@ class Keeper:
         """The loop itself stood still: what was asked before says nothing."""
         self.pulse.cancel()
         self.pulse.again_later(now)
+        self._silence = None
 
     def _start(self, now: float) -> None:
-        self._begin_start(now)
+        self._begin_start(now, fresh=True)
         self._looking = self.spec.adopt_stranger or not self.spec.managed
         if not self._looking:
             self._launch()
 
-    def _begin_start(self, now: float) -> None:
+    def _begin_start(self, now: float, *, fresh: bool) -> None:
         self._move(_S.STARTING)
-        self._deadline, self._misses = now + self.spec.start_timeout_s, 0
-        self.pulse.restart(now)
+        self._deadline, self._silence = now + self.spec.start_timeout_s, None
+        self.pulse.restart(now, fresh=fresh)
 
     def _launch(self) -> None:
         try:
@@ -165,7 +169,7 @@ class Keeper:
                 self._fail(error)
             return
         self.adopted = False
-        self._register()
+        self.process.watch(self._selector)
         self._events.write("service.started", service=self.spec.name, pid=self.process.pid)
 
     def _look(self, result: ProbeResult, now: float) -> None:
@@ -175,7 +179,8 @@ class Keeper:
         if arrival is Arrival.USE:
             self.process = own_listener(self.spec)
             self.adopted, self.external = self.process is not None, self.process is None
-            self._register()
+            if self.process:
+                self.process.watch(self._selector)
             self._become_ready(now)
         elif arrival is Arrival.START:
             self._launch()
@@ -183,18 +188,13 @@ class Keeper:
             self._fail(refusal(self.spec, result))
 
     def _become_ready(self, now: float) -> None:
-        self._misses = 0
-        self._proven = True
+        self._silence, self._proven = None, True
         self.pulse.again_later(now)
         if self.state is not _S.READY:
             self._move(_S.READY)
             pid = self.process.pid if self.process else None
-            self._events.write(
-                "service.ready",
-                service=self.spec.name,
-                pid=pid,
-                adopted=self.adopted or self.external,
-            )
+            theirs = self.adopted or self.external
+            self._events.write("service.ready", service=self.spec.name, pid=pid, adopted=theirs)
 
     def _ask(self, now: float, *, judge: bool) -> None:
         result = self.pulse.tick(now, self.process.launch if self.process else "")
@@ -210,11 +210,11 @@ class Keeper:
         else:
             self.pulse.again_later(now)
             if judge:
-                self._missed(result)
+                self._missed(result, now)
 
     def _still_starting(self, result: ProbeResult, now: float, *, patient: bool) -> None:
         self.pulse.again_soon(now)
-        if patient or "loading" in result.error:
+        if patient or result.alive:
             self._deadline = max(self._deadline, now + LOADING_S)
         if now < self._deadline:
             return
@@ -222,50 +222,62 @@ class Keeper:
             self.process.signal(9)  # a restart that hangs counts as a death
             self._deadline = now + self.spec.start_timeout_s
             return
-        reason = f"was not ready within {self.spec.start_timeout_s:g} s ({result.error})"
-        self._fail(self._explained(reason))
+        within = f"{self.spec.start_timeout_s:g} s"
+        self._fail_with_log(f"was not ready within {within} ({result.error})")
 
-    def _missed(self, result: ProbeResult) -> None:
-        """It did not say yes: alive and refusing is unhealthy, silent for long enough is replaced."""
-        self._misses = 0 if result.alive else self._misses + 1
-        silent = self._misses >= self.spec.probe.threshold
-        if self.state is _S.READY and (silent or result.alive):
+    def _missed(self, result: ProbeResult, now: float) -> None:
+        activity = Activity.of(self.process.pid) if self.process else Activity()
+        asked = self.spec.alive or self.spec.probe
+        verdict, self._silence = judge(result, self._silence, activity, now, asked)
+        if self.state is _S.READY and verdict in (Verdict.UNHEALTHY, Verdict.HUNG):
             self._move(_S.UNHEALTHY)
             self._events.write("service.unhealthy", service=self.spec.name, error=result.error)
-        if silent and self.process is not None:
+        if verdict is Verdict.HUNG and self.process is not None:
             self.process.signal(9)  # it does not answer: nothing milder would be heard
-            self._misses = 0
+            self._silence = None
 
-    def _on_end(self, now: float, *, blameless: bool) -> None:
-        assert self.process is not None  # noqa: S101  (only called with one)
-        process, self.process, self.adopted = self.process, None, False
-        self.last_exit = process.exit_code
+    def _look_after(self, now: float) -> None:
+        used = self._upkeep.tick(now, self.process)
+        if used is None or self.state is _S.STARTING:
+            return
+        limit = self.spec.memory_limit_bytes
+        self._events.write("service.over_memory", service=self.spec.name, bytes=used, limit=limit)
+        decision = self.history.died(now)
+        if isinstance(decision, GiveUp):
+            self._fail_with_log("uses more memory than it may, at every start")
+        else:
+            self._retry_at = now + decision.delay
+            self.stop(for_good=False)
+
+    def _on_end(self, process: Process, now: float, *, blameless: bool) -> None:
+        self.process, self.adopted = None, False
+        code = self.history.last_exit = process.exit_code
         process.kill_family()
-        self._unregister(process)
+        process.close()
         self.pulse.cancel()
-        self._events.write("service.ended", service=self.spec.name, exit=self.last_exit)
+        self._events.write("service.ended", service=self.spec.name, exit=code)
         if self.state is _S.STOPPING:
             self._ladder = None
             self._move(_S.STOPPED)
         elif self.state is _S.FAILED:
             if self.failure is None:  # it was asked for again while it was being killed
                 self._move(_S.STOPPED)
+        elif self.history.is_done():
+            self.wanted, self.done = False, True
+            self._move(_S.STOPPED)
         elif not self._proven:
-            self._fail(self._explained(f"ended before it was ready (exit code {self.last_exit})"))
+            self._fail_with_log(f"ended before it was ready (exit code {code})")
         else:
             self._after_death(now, blameless=blameless)
 
     def _after_death(self, now: float, *, blameless: bool) -> None:
-        """Restart it or give up; dying while what it needs is away is not held against it."""
-        self._deaths = self._deaths[-20:] if blameless else [*self._deaths[-20:], now]
-        decision = self.spec.restart.decide(self._deaths, now)
-        if isinstance(decision, Restart):
-            self._retry_at = now + decision.delay
-            self.restarts += 1
-            self._move(_S.BACKOFF)
-            self._events.write("service.restarting", service=self.spec.name, delay=decision.delay)
-        else:
-            self._fail(self._explained(decision.reason))
+        decision = self.history.died(now, blameless=blameless)
+        if isinstance(decision, GiveUp):
+            self._fail_with_log(f"{decision.reason} (exit code {self.history.last_exit})")
+            return
+        self._retry_at = now + decision.delay
+        self._move(_S.BACKOFF)
+        self._events.write("service.restarting", service=self.spec.name, delay=decision.delay)
 
     def _fail(self, error: OrchError) -> None:
         self.failure = error
@@ -276,8 +288,9 @@ class Keeper:
         if self.process is not None:
             self.process.signal(9)
 
-    def _explained(self, reason: str) -> ServiceFailed:
-        return ServiceFailed(self.spec.name, reason, tail(Path(self.spec.log.path), LOG_TAIL_LINES))
+    def _fail_with_log(self, reason: str) -> None:
+        end = tail(Path(self.spec.log.path), LOG_TAIL_LINES)
+        self._fail(ServiceFailed(self.spec.name, reason, end))
 
     def _move(self, state: ServiceState) -> None:
         if state is self.state:
@@ -285,14 +298,3 @@ class Keeper:
         if state not in MOVES[self.state]:
             raise AssertionError(f"{self.spec.name}: {self.state} -> {state} is no legal move")
         self.state, self.since, self.changed = state, self._clock.wall(), True
-
-    def _register(self) -> None:
-        self.changed = True
-        if self.process is not None and self.process.pidfd >= 0:
-            self._selector.register(self.process.pidfd, 1, None)
-
-    def _unregister(self, process: Process) -> None:
-        self.changed = True
-        if process.pidfd >= 0:
-            self._selector.unregister(process.pidfd)
-        process.close()

@@ -11,8 +11,18 @@ from pathlib import Path
 PROC = Path("/proc")
 _BOOT_ID = PROC / "sys/kernel/random/boot_id"
 
-#: Fields of /proc/PID/stat behind the command name (proc(5)): state, session, start time.
-_STATE, _SESSION, _START = 0, 3, 19
+#: Fields of /proc/PID/stat behind the command name (proc(5)).
+_STATE, _SESSION, _UTIME, _STIME, _START = 0, 3, 11, 12, 19
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What the kernel says of a process that runs (a zombie does not)."""
+
+    state: str  #: one letter: R running, S sleeping, D waiting for the disk, T suspended
+    session: int
+    cpu_ticks: int
+    started: int  #: clock ticks after boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,27 @@ def boot_id() -> str:
 
 def start_time(pid: int) -> int:
     """When the process started, in clock ticks after boot; 0 when it is gone or a zombie."""
-    fields = _stat(pid)
-    return 0 if not fields or fields[_STATE] in "ZX" else int(fields[_START])
+    found = process_stat(pid)
+    return found.started if found else 0
+
+
+def process_stat(pid: int) -> Stat | None:
+    """What the kernel says of a process; None when it is gone or a zombie."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    if not fields or fields[_STATE] in "ZX":
+        return None
+    ticks = int(fields[_UTIME]) + int(fields[_STIME])
+    return Stat(fields[_STATE], int(fields[_SESSION]), ticks, int(fields[_START]))
+
+
+def session(leader: int) -> list[int]:
+    """Pids (without `leader`) in the session of `leader`."""
+    stats = ((pid, process_stat(pid)) for pid in pids() if pid != leader)
+    return [pid for pid, found in stats if found and found.session == leader]
 
 
 def family(leader: int, launch: str) -> list[int]:
@@ -57,10 +86,8 @@ def family(leader: int, launch: str) -> list[int]:
     wanted = f"ORCH_LAUNCH={launch}".encode()
     found = []
     for pid in pids():
-        fields = _stat(pid)
-        if pid in (leader, os.getpid()) or not fields or fields[_STATE] in "ZX":
-            continue
-        if int(fields[_SESSION]) == leader or wanted in environment(pid):
+        facts = process_stat(pid) if pid not in (leader, os.getpid()) else None
+        if facts and (facts.session == leader or wanted in environment(pid)):
             found.append(pid)
     return found
 
@@ -150,11 +177,3 @@ def _listening_inodes(port: int) -> set[str]:
             if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
                 found.add(words[9])
     return found
-
-
-def _stat(pid: int) -> list[str]:
-    try:
-        text = (PROC / str(pid) / "stat").read_text()
-    except OSError:
-        return []
-    return text.rpartition(")")[2].split()

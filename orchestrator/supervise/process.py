@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
 import uuid
@@ -27,6 +28,8 @@ class Process:
     launch: str
     pidfd: int
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _code: int | None = None
+    _selector: selectors.BaseSelector | None = field(default=None, repr=False)
 
     @property
     def pid(self) -> int:
@@ -72,12 +75,18 @@ class Process:
         """Whether it has ended; a child of ours is reaped by this."""
         if self._child is not None:
             return self._child.poll() is not None
-        return not self.identity.alive
+        if self.identity.alive:
+            return False
+        # A supervisor that replaced its own program has adopted its own children.
+        with contextlib.suppress(ChildProcessError):
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if pid else self._code
+        return True
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code (negative: the signal); None while it runs, or when it was adopted."""
-        return self._child.returncode if self._child else None
+        """Its exit code (negative: the signal); None while it runs, or when it is no child of ours."""
+        return self._child.returncode if self._child else self._code
 
     def signal(self, number: int) -> None:
         """Send a signal to this very process; one that is gone is no error."""
@@ -96,10 +105,18 @@ class Process:
                 killed += 1
         return killed
 
+    def watch(self, selector: selectors.BaseSelector) -> None:
+        """Have `selector` wake when it ends."""
+        if self.pidfd >= 0:
+            selector.register(self.pidfd, selectors.EVENT_READ, None)
+            self._selector = selector
+
     def close(self) -> None:
         """Give the handle back; the process itself is left alone."""
+        if self._selector is not None:
+            self._selector.unregister(self.pidfd)
         _close(self.pidfd)
-        self.pidfd = -1
+        self.pidfd, self._selector = -1, None
 
 
 def end_now(process: Process, clock: Clock, *, grace_s: float = 5.0) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.supervise.probe import ProbeResult, make_probe
+from orchestrator.supervise.probes.kinds import make_probe
 
 if TYPE_CHECKING:
     import selectors
 
-    from orchestrator.supervise.service import ProbeSpec
+    from orchestrator.supervise.probes.result import ProbeResult
+    from orchestrator.supervise.service import ServiceSpec
 
 #: The first probes of a start are this far apart, in seconds; then each twice the one before.
 FIRST_PAUSE_S = 0.004
@@ -17,20 +18,29 @@ LONGEST_STARTING_PAUSE_S = 0.1
 
 
 class Pulse:
-    """Asks by one probe: often at first, every `every_s` once the service is ready."""
+    """Asks by the probe of readiness, often at first; once it said yes by the one of life, at leisure.
 
-    def __init__(self, spec: ProbeSpec, selector: selectors.BaseSelector) -> None:
+    Leisurely questions of all services fall on the same moments, so that one wake-up serves them all.
+    """
+
+    def __init__(self, spec: ServiceSpec, selector: selectors.BaseSelector) -> None:
         self.last: ProbeResult | None = None
         self.asked_at = 0.0
         self._spec = spec
-        self._probe = make_probe(spec, selector)
+        self._ready = self._probe = make_probe(spec.probe, spec, selector)
+        self._alive = make_probe(spec.alive, spec, selector) if spec.alive else self._ready
+        self._now = spec.probe
         self._asking = False
         self._ask_at = 0.0
         self._pause = FIRST_PAUSE_S
 
-    def restart(self, now: float) -> None:
-        """A new start: ask at once, and often."""
+    def restart(self, now: float, *, fresh: bool) -> None:
+        """A new start (`fresh`), or one that runs already: ask at once, and often."""
         self.cancel()
+        self._probe, self._now = self._ready, self._spec.probe
+        self._ready.reset(fresh=fresh)
+        if self._alive is not self._ready:
+            self._alive.reset(fresh=fresh)
         self._ask_at, self._pause = now, FIRST_PAUSE_S
 
     def tick(self, now: float, launch: str) -> ProbeResult | None:
@@ -49,8 +59,10 @@ class Pulse:
         self._pause = min(2 * self._pause, LONGEST_STARTING_PAUSE_S)
 
     def again_later(self, now: float) -> None:
-        """It runs: ask again at the usual distance."""
-        self._ask_at = now + self._spec.every_s
+        """It runs: ask whether it lives, at the usual distance."""
+        self._probe, self._now = self._alive, self._spec.alive or self._spec.probe
+        every = self._now.every_s
+        self._ask_at = (now // every + 1) * every
 
     def cancel(self) -> None:
         """Forget what was asked."""
@@ -60,4 +72,4 @@ class Pulse:
     @property
     def due(self) -> float:
         """When `tick` must be called at the latest."""
-        return self.asked_at + self._spec.timeout_s if self._asking else self._ask_at
+        return self.asked_at + self._now.timeout_s if self._asking else self._ask_at

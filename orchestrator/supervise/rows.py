@@ -21,8 +21,8 @@ def service_row(keeper: Keeper, clock: Clock) -> dict[str, Any]:
         "adopted": keeper.adopted or keeper.external,
         "external": keeper.external,
         "since": round(keeper.since, 3),
-        "restarts": keeper.restarts,
-        "last_exit": keeper.last_exit,
+        "restarts": keeper.history.restarts,
+        "last_exit": keeper.history.last_exit,
         "probe": _probe(keeper, clock),
         "rss_bytes": rss_bytes(pid) if pid else None,
     }

@@ -49,7 +49,7 @@ class ProbeSpec:
     | `tcp` | `host:port` | somebody accepts a connection |
     | `http` | a URL (http only) | the answer to a GET is 2xx or 3xx |
     | `exec` | (`command`) | the command ends with 0 |
-    | `file` | a file | it was made or touched since this start, less than `max_age_s` ago if that is not 0 |
+    | `file` | a file | it was touched since this start, and (unless 0) not over `max_age_s` ago |
     | `alive` | none | the process has run for `settle_s` |
     """
 
@@ -108,7 +108,7 @@ class ServiceSpec:
     #: (signal, seconds to wait after it), mildest first; KILL follows by itself.
     stop: tuple[tuple[str, float], ...] = (("TERM", 10.0),)
     start_timeout_s: float = 10.0
-    restart: RestartPolicy = RestartPolicy()
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
     #: It and its children together may use so much memory (PSS); 0: no limit.
     memory_limit_bytes: int = 0
     #: Whether `orch up` without names starts it.

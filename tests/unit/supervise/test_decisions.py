@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.core import mark
 from orchestrator.supervise.arrival import Arrival, decide
-from orchestrator.supervise.probe import ProbeResult, judge_mark
+from orchestrator.supervise.probes.mark import judge_mark
+from orchestrator.supervise.probes.result import ProbeResult
 from orchestrator.supervise.redis_binary import RedisBinary, can_read
 from orchestrator.supervise.restart import GiveUp, Restart, RestartPolicy
 from orchestrator.supervise.service import MOVES, ProbeSpec, ServiceSpec, ServiceState

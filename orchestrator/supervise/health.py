@@ -1,0 +1,86 @@
+"""Hung or merely busy? A decision from what a service answered and what its process does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from orchestrator.supervise.ownership import process_stat
+
+if TYPE_CHECKING:
+    from orchestrator.supervise.probes.result import ProbeResult
+    from orchestrator.supervise.service import ProbeSpec
+
+#: Who uses at least this share of a processor is at work.
+BUSY_SHARE = 0.2
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class Verdict(Enum):
+    """What is to be thought of a service."""
+
+    FINE = "fine"
+    UNCERTAIN = "uncertain"  #: it did not answer, not often enough to mean anything
+    UNHEALTHY = "unhealthy"  #: alive, and not as it should be
+    HUNG = "hung"  #: nothing but a new start helps
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a process did up to now; all zero when nobody knows (another machine, macOS)."""
+
+    cpu_s: float = 0.0
+    disk_wait: bool = False
+    suspended: bool = False
+
+    @classmethod
+    def of(cls, pid: int) -> Activity:
+        """Read it from the kernel."""
+        found = process_stat(pid)
+        if found is None:
+            return cls()
+        return cls(found.cpu_ticks / _TICKS_A_SECOND, found.state == "D", found.state in "Tt")
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How long, and how often in a row, there was no answer; what its process had done by then."""
+
+    since: float
+    misses: int
+    at: float
+    activity: Activity
+
+
+def judge(
+    result: ProbeResult,
+    silence: Silence | None,
+    activity: Activity,
+    now: float,
+    spec: ProbeSpec,
+) -> tuple[Verdict, Silence | None]:
+    """Decide on one more answer (or none); return the silence to remember.
+
+    A suspended process is hung one miss earlier: it burns nothing and will not answer. One that uses
+    the processor, or waits for the disk, is unhealthy for `spec.busy_s` before it counts as hung.
+    """
+    if result.ok:
+        return Verdict.FINE, None
+    if result.alive:
+        return Verdict.UNHEALTHY, None
+    since = silence.since if silence else now - spec.timeout_s
+    misses = silence.misses + 1 if silence else 1
+    heard = Silence(since, misses, now, activity)
+    if misses < max(1, spec.threshold - activity.suspended):
+        return Verdict.UNCERTAIN, heard
+    at_work = silence is not None and _is_busy(silence, activity, now)
+    if at_work and now - since < spec.busy_s:
+        return Verdict.UNHEALTHY, heard
+    return Verdict.HUNG, heard
+
+
+def _is_busy(before: Silence, activity: Activity, now: float) -> bool:
+    spent = activity.cpu_s - before.activity.cpu_s
+    return activity.disk_wait or spent >= BUSY_SHARE * max(now - before.at, 0.001)

@@ -1,0 +1,72 @@
+"""systemd's notify protocol: tells who started us that we are ready, alive, stopping."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+
+NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class Notify:
+    """Datagrams to `$NOTIFY_SOCKET`; nothing at all when nobody asked for them.
+
+    `watchdog_s`: the distance in which a sign of life is expected, or None (sd_watchdog_enabled(3)).
+    """
+
+    address: str = ""
+    watchdog_s: float | None = None
+    _next_at: float = field(default=0.0, repr=False)
+
+    @classmethod
+    def from_environment(cls) -> Notify:
+        """Take the variables away, so that no service talks in our name.
+
+        They stay in the environment as `ORCH_NOTIFY_…` for the case that we re-execute ourselves.
+        """
+        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+            value = os.environ.pop(name, None)
+            if value is not None:
+                os.environ[f"_ORCH_{name}"] = value
+        watchdog = os.environ.get("_ORCH_WATCHDOG_USEC", "")
+        mine = os.environ.get("_ORCH_WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        return cls(
+            os.environ.get("_ORCH_NOTIFY_SOCKET", ""),
+            int(watchdog) / 1e6 if watchdog.isdigit() and int(watchdog) and mine else None,
+        )
+
+    def ready(self, status: str) -> None:
+        """All is up."""
+        self._send(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={status}")
+
+    def say(self, status: str) -> None:
+        """Show how it stands in `systemctl status`."""
+        self._send(f"STATUS={status}")
+
+    def stopping(self) -> None:
+        """The ordered stop has begun."""
+        self._send("STOPPING=1")
+
+    def tick(self, now: float) -> None:
+        """Give the sign of life when it is due: twice in each distance."""
+        if self.watchdog_s is not None and now >= self._next_at:
+            self._send("WATCHDOG=1")
+            self._next_at = now + self.watchdog_s / 2
+
+    @property
+    def due(self) -> float:
+        """When `tick` must be called at the latest."""
+        return NEVER if self.watchdog_s is None else self._next_at
+
+    def _send(self, text: str) -> None:
+        if not self.address:
+            return
+        path = "\0" + self.address[1:] if self.address.startswith("@") else self.address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+                client.setblocking(False)
+                client.sendto(text.encode(), path)
+        except OSError:  # who asked has gone: nothing depends on it
+            self.address = ""

@@ -1,0 +1,86 @@
+"""Does a command of the user's say yes?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+from orchestrator.supervise.probes.result import ProbeResult, milliseconds
+
+if TYPE_CHECKING:
+    from orchestrator.supervise.service import ProbeSpec
+
+
+class CommandProbe:
+    """Runs `spec.command`, which says yes by exit code 0; one that is late is killed with its group."""
+
+    def __init__(
+        self, spec: ProbeSpec, selector: selectors.BaseSelector, env: dict[str, str], cwd: str
+    ) -> None:
+        self._spec = spec
+        self._selector = selector
+        self._env = env
+        self._cwd = cwd
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pidfd = -1
+        self._began = 0.0
+        self._result: ProbeResult | None = None
+
+    def reset(self, *, fresh: bool) -> None:
+        """Nothing is remembered from one question to the next."""
+
+    def begin(self, now: float, launch: str) -> None:
+        """Start the command; its output is nobody's."""
+        self.cancel()
+        self._began, self._result = now, None
+        try:
+            self._child = subprocess.Popen(
+                self._spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=self._cwd,
+                env={**os.environ, **self._env, "ORCH_LAUNCH": launch},
+                start_new_session=True,
+            )
+        except OSError as error:
+            text = f"{self._spec.command[0]}: {error.strerror}"
+            self._result = ProbeResult(ok=False, error=text)
+            return
+        opener = getattr(os, "pidfd_open", None)  # without it the timeout's tick looks
+        if opener is not None:
+            self._pidfd = opener(self._child.pid)
+            self._selector.register(self._pidfd, selectors.EVENT_READ, None)
+
+    def poll(self, now: float) -> ProbeResult | None:
+        """Its exit code, once it has ended."""
+        if self._result is None and self._child is not None:
+            code = self._child.poll()
+            if code is not None:
+                took = milliseconds(now - self._began)
+                error = "" if code == 0 else f"{self._spec.command[0]} ended with {code}"
+                self._result = ProbeResult(ok=code == 0, error=error, latency_ms=took)
+            elif now - self._began >= self._spec.timeout_s:
+                text = f"no answer within {self._spec.timeout_s:g} s"
+                self._result = ProbeResult(ok=False, error=text)
+            if self._result is not None:
+                self.cancel()
+        return self._result
+
+    def cancel(self) -> None:
+        """End the command, and whatever it started in its group."""
+        if self._pidfd >= 0:
+            self._selector.unregister(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        if self._child is not None:
+            if self._child.poll() is None:
+                # It leads its session, and it has not been reaped: the number is still its own.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._child.pid, signal.SIGKILL)
+                self._child.wait()
+            self._child = None
