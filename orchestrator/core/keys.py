@@ -133,6 +133,10 @@ class Keys:
         """The last canary that a pool child of `node` saw. TTL of a minute."""
         return f"{self.prefix}canary:{node}"
 
+    def probe(self) -> str:
+        """Never made: the supervisor asks with it whether a write would be taken."""
+        return f"{self.prefix}probe"
+
     def lease(self, name: str) -> str:
         """A lease that one process at a time holds (`drain`, `tick`). TTL of seconds, renewed."""
         return f"{self.prefix}lease:{name}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +17,12 @@ from orchestrator.core.errors import (
     OrchError,
     ServiceFailed,
 )
+from orchestrator.core.source import digest
 from orchestrator.supervise import specs
+from orchestrator.supervise.__main__ import PROGRAM, become
 from orchestrator.supervise.control import ask, checked, error_of
 from orchestrator.supervise.ownership import launched
+from orchestrator.supervise.service import ServiceSpec
 from orchestrator.supervise.state import StateFile
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from orchestrator.core.home import Home
 
-#: Safe path: nothing is imported from the folder that the user happens to be in.
-DAEMON = (sys.executable, "-P", "-m", "orchestrator.supervise")
 #: All services together have this long to become ready, in seconds.
 UP_S = 120.0
 #: How often we look whether a detached supervisor answers, in seconds.
@@ -63,13 +62,13 @@ def bring_up(
     deadline = Deadline.after(UP_S)
     if _is_up(home):
         try:
-            return _second(home, services, say, deadline)
+            return _second(home, overrides, services, say, deadline)
         except (Busy, NotRunning):  # it is being stopped: start anew when it has
             if not wait_until(lambda: not _is_up(home), deadline):
                 raise
     order = _order(home, overrides, services, detach=detach)
     if not detach:
-        _become(order)
+        become(order)
     answer = _when_ready(home, order, deadline)
     ready = ", ".join(row["name"] for row in answer["services"] if row["state"] == "ready")
     say(f"ready: {ready} (supervisor pid {answer['supervisor']['pid']})")
@@ -120,18 +119,8 @@ def _order(
         "specs": [spec.to_json() for spec in declared],
         "wanted": services or None,
         "foreground": not detach,
+        "source": digest(home, overrides),
     }
-
-
-def _become(order: dict[str, Any]) -> None:
-    """Turn this process into the supervisor: Ctrl+C reaches it, and nothing heavy stays loaded."""
-    with tempfile.TemporaryFile() as file:
-        file.write(json.dumps(order).encode())
-        file.seek(0)
-        os.dup2(file.fileno(), sys.stdin.fileno())
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(DAEMON[0], DAEMON)  # noqa: S606  (no shell is wanted)
 
 
 def _detach(home: Home, order: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -139,7 +128,7 @@ def _detach(home: Home, order: dict[str, Any]) -> subprocess.Popen[bytes]:
         words.write(json.dumps(order).encode())
         words.seek(0)
         return subprocess.Popen(
-            DAEMON, stdin=words, stdout=log, stderr=log, cwd=home.path, start_new_session=True
+            PROGRAM, stdin=words, stdout=log, stderr=log, cwd=home.path, start_new_session=True
         )
 
 
@@ -179,11 +168,70 @@ def _size(path: Path) -> int:
 
 
 def _second(
-    home: Home, services: list[str] | None, say: Callable[[str], None], deadline: Deadline
+    home: Home,
+    overrides: Mapping[str, str],
+    services: list[str] | None,
+    say: Callable[[str], None],
+    deadline: Deadline,
 ) -> int:
     answer = request(home, "start", services, deadline)
     say(f"already running (supervisor pid {answer['supervisor']['pid']})")
+    if answer["supervisor"]["source"] != digest(home, overrides):
+        for line in _differences(home, _order(home, overrides, None, detach=True), deadline):
+            say(line)
     return 0
+
+
+def _differences(home: Home, order: dict[str, Any], deadline: Deadline) -> list[str]:
+    """What `orch restart --changed` would do, a line for each service, and how to have it done."""
+    found = _compare(home, order, deadline)
+    words = {
+        "changed": "declared otherwise since it was started",
+        "new": "declared, and not yet known to the supervisor",
+        "gone": "runs, and is declared no more",
+    }
+    lines = [f"{name}: {words[what]}" for name, what in sorted(found.items())]
+    return [*lines, "`orch restart --changed` applies this"] if lines else []
+
+
+def _compare(home: Home, order: dict[str, Any], deadline: Deadline) -> dict[str, str]:
+    digests = {raw["name"]: ServiceSpec.from_json(raw).digest for raw in order["specs"]}
+    ask_for = {"do": "compare", "digests": digests}
+    differs: dict[str, str] = checked(ask(home.socket("control.sock"), ask_for, deadline))[
+        "differs"
+    ]
+    return differs
+
+
+def apply_changes(home: Home, overrides: Mapping[str, str], deadline: Deadline) -> list[str]:
+    """Have the supervisor take the configuration of now; return the services that it changed.
+
+    It replaces its own program by that of the orch which calls, keeps what runs, and restarts, starts
+    or ends, gently, the services that are declared otherwise.
+
+    Raises:
+        NotRunning: nothing runs here.
+        ConfigError: with every problem of the configuration; nothing was changed.
+        Unavailable: the supervisor lives inside another program.
+        ServiceFailed: a changed service did not become ready; the others run on.
+    """
+    status = request(home, "status", None, deadline)
+    order = _order(home, overrides, None, detach=True)
+    differs = _compare(home, order, deadline)
+    running = {row["name"] for row in status["services"] if row["state"] != "stopped"}
+    order["wanted"] = sorted(running & {raw["name"] for raw in order["specs"]}) + [
+        raw["name"] for raw in order["specs"] if differs.get(raw["name"]) == "new" and raw["auto"]
+    ]
+    checked(ask(home.socket("control.sock"), {"do": "reload", "order": order}, deadline))
+    while True:
+        try:
+            answer = request(home, "wait", None, deadline)
+        except NotRunning:  # it is between two programs
+            deadline.require("the supervisor did not come back; `orch up -d` starts one")
+        else:
+            if answer["supervisor"]["since"] != status["supervisor"]["since"]:
+                return sorted(differs)
+        deadline.clock.sleep(LOOK_EVERY_S)
 
 
 def _is_up(home: Home) -> bool:
@@ -204,9 +252,10 @@ def _stop_leftovers(home: Home) -> bool | None:
     left = StateFile(home.run / "state.json").read()
     if not left and not launched(home.path):
         return False
-    declared = [left[name].spec.to_json() for name in specs.ORDER if name in left]
+    recorded = {name: running.spec for name, running in left.items()}
+    declared = [spec.to_json() for spec in specs.in_order(recorded)]
     order = {"home": str(home.path), "specs": declared, "only_stop": True}
-    done = subprocess.run(DAEMON, input=json.dumps(order).encode(), check=False)
+    done = subprocess.run(PROGRAM, input=json.dumps(order).encode(), check=False)
     if done.returncode == Busy.exit_code:
         return None
     if done.returncode:

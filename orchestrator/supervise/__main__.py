@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from orchestrator.core.clock import Deadline
 from orchestrator.core.errors import Busy, NotRunning, OrchError, ServiceFailed
 from orchestrator.core.home import Home
 from orchestrator.supervise.control import ask, checked
+from orchestrator.supervise.notify import Notify
+from orchestrator.supervise.origin import Origin
 from orchestrator.supervise.service import ServiceSpec
 from orchestrator.supervise.supervisor import Supervisor
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 UP_S = 120.0
 LOOK_EVERY_S = 0.02
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Safe path: nothing is imported from the folder that the user happens to be in.
+PROGRAM = (sys.executable, "-P", "-m", "orchestrator.supervise")
 
 
 def main() -> int:
@@ -35,8 +40,14 @@ def main() -> int:
     order: dict[str, Any] = json.load(sys.stdin)
     home = Home(Path(order["home"]))
     received: list[int] = []
+    origin = Origin(
+        source=str(order.get("source", "")),
+        can_reload=True,
+        reloaded=bool(order.get("reloaded")),
+        notify=Notify.from_environment(),
+    )
     while True:
-        code = _supervise(home, order, received)
+        code = _supervise(home, order, origin, received)
         if code != Busy.exit_code or not order.get("foreground"):
             return code
         ended = _second(home, order)
@@ -44,19 +55,38 @@ def main() -> int:
             return ended
 
 
-def _supervise(home: Home, order: dict[str, Any], received: list[int]) -> int:
+def become(order: dict[str, Any]) -> None:
+    """Turn this process into the supervisor of `order`: nothing that was loaded stays in memory.
+
+    Signals that come meanwhile are delivered when it can obey them.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    with tempfile.TemporaryFile() as file:
+        file.write(json.dumps(order).encode())
+        file.seek(0)
+        os.dup2(file.fileno(), sys.stdin.fileno())
+    with contextlib.suppress(OSError):  # whoever read it may have gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os.execv(PROGRAM[0], PROGRAM)  # noqa: S606  (no shell is wanted)
+
+
+def _supervise(home: Home, order: dict[str, Any], origin: Origin, received: list[int]) -> int:
     foreground = bool(order.get("foreground"))
     on_terminal = foreground and sys.stdout.isatty()
     supervisor = Supervisor(
         home,
         [ServiceSpec.from_json(raw) for raw in order["specs"]],
         only_stop=order.get("only_stop", False),
+        origin=origin,
         echo=_say if foreground and not on_terminal else None,
     )
     _obey_signals(supervisor, received)
     table = _show_table(home) if on_terminal else None
     failure = _run(supervisor, order.get("wanted"))
     _wait(table)
+    if supervisor.successor is not None:
+        become({**supervisor.successor, "foreground": foreground, "reloaded": True})
     if failure is None:
         return _verdict(supervisor, received)
     if not (isinstance(failure, Busy) and foreground):
@@ -147,6 +177,7 @@ def _obey_signals(supervisor: Supervisor, received: list[int]) -> None:
 
     for number in SIGNALS:
         signal.signal(number, note)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 if __name__ == "__main__":

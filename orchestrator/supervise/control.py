@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.core.clock import Deadline
 
 #: A request longer than this comes from nobody we know, in bytes.
-LONGEST_REQUEST = 65_536
+LONGEST_REQUEST = 1_048_576
 
 NOT_RUNNING_HINT = "`orch up -d` starts the services"
 

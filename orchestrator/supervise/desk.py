@@ -28,6 +28,8 @@ class Waiter:
 class Desk:
     """Requests: `{"do": "status|wait|start|restart|stop", "services": [names, all by default]}`.
 
+    Also `{"do": "compare", "digests": {service: digest}}`, answered with `differs`, and `{"do": "reload",
+    "order": …}`, after which another program takes over.
     Answers: `{"ok": true, …status}` or `{"ok": false, "error", "hint", "exit", "log_tail"}`.
     """
 
@@ -36,6 +38,7 @@ class Desk:
         self._waiters: list[Waiter] = []
         self._actions: dict[str, Callable[[Request, frozenset[str]], frozenset[str] | None]] = {
             "status": lambda *_: None,
+            "reload": self._reload,
             "wait": lambda _, names: names,
             "start": lambda _, names: supervisor.want(names),
             "restart": lambda _, names: supervisor.restart(names),
@@ -45,8 +48,11 @@ class Desk:
     def take(self, request: Request, reply: Reply) -> None:
         """Take one request; the answer may come later, by `answer`."""
         known = self._supervisor.keepers
-        names = frozenset(request.get("services") or known)
         what = str(request.get("do"))
+        names = frozenset(request.get("services") or self._supervisor.meant(what))
+        if what == "compare":
+            reply({"ok": True, "differs": self._differences(request)})
+            return
         action = self._actions.get(what)
         unknown = sorted(names - set(known))
         if action is None or unknown:
@@ -56,7 +62,11 @@ class Desk:
         if self._supervisor.stopping and what not in ("status", "stop"):
             reply(told(Busy("the services are being stopped")))
             return
-        awaited = action(request, names)
+        try:
+            awaited = action(request, names)
+        except OrchError as error:
+            reply(told(error))
+            return
         if awaited is None:
             reply({"ok": True, **self._supervisor.status()})
         else:
@@ -83,6 +93,26 @@ class Desk:
         else:
             return False
         return True
+
+    def _differences(self, request: Request) -> dict[str, str]:
+        """How the services that run differ from those that the digests in `request` are of."""
+        digests = request.get("digests")
+        declared = digests if isinstance(digests, dict) else {}
+        known = self._supervisor.keepers
+        changed = {
+            name: "changed"
+            for name, digest in declared.items()
+            if name in known and known[name].process and known[name].spec.digest != digest
+        }
+        new = {name: "new" for name in declared if name not in known}
+        gone = {name: "gone" for name, k in known.items() if name not in declared and k.process}
+        return {**changed, **new, **gone}
+
+    def _reload(self, request: Request, _: frozenset[str]) -> None:
+        order = request.get("order")
+        if not isinstance(order, dict):
+            raise ConfigError(("reload: an order is missing",))
+        self._supervisor.request_reload(order)
 
     def _stop(self, request: Request, names: frozenset[str]) -> frozenset[str]:
         if request.get("services"):

@@ -28,7 +28,10 @@ class Inheritance:
     clock: Clock
 
     def settle(self, keepers: Mapping[str, Keeper], *, whatever_fits: bool) -> None:
-        """Hand what fits to its keeper (with `whatever_fits`, also what has another setting)."""
+        """Hand what runs to its keeper, to be restarted if it was declared otherwise.
+
+        With `whatever_fits` nothing is restarted. What nobody declares any more is ended.
+        """
         known = set()
         for name, running in self.state.read().items():
             known.add(running.launch)
@@ -36,11 +39,14 @@ class Inheritance:
             process = Process.adopt(running.identity, running.launch)
             if process is None:
                 continue
-            if keeper and (whatever_fits or running.spec.digest == keeper.spec.digest):
-                keeper.adopt(process)
-                self.events.write("service.adopted", service=name, pid=process.pid)
-            else:
+            if keeper is None:
                 self._end(name, process)
+                continue
+            keeper.adopt(process)
+            self.events.write("service.adopted", service=name, pid=process.pid)
+            if not whatever_fits and running.spec.digest != keeper.spec.digest:
+                self.events.write("service.differs", service=name)
+                keeper.restart()
         for launch, pids in launched(self.home).items():
             for pid in pids if launch not in known else ():
                 self._end("orphan", Process.adopt(identify(pid), launch))

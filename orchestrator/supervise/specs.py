@@ -14,6 +14,8 @@ from orchestrator.supervise import redis_binary
 from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.core.config import Config
 
 #: In the order of starting; stopping is the other way round.
@@ -41,6 +43,16 @@ def build(config: Config) -> list[ServiceSpec]:
     ]
 
 
+def in_order(recorded: Mapping[str, ServiceSpec]) -> list[ServiceSpec]:
+    """The specs, each after what it needs."""
+    ordered: dict[str, ServiceSpec] = {}
+    while len(ordered) < len(recorded):
+        left = [spec for name, spec in recorded.items() if name not in ordered]
+        free = [s for s in left if not any(n in recorded and n not in ordered for n in s.needs)]
+        ordered |= {spec.name: spec for spec in free or left}
+    return list(ordered.values())
+
+
 def _redis(config: Config) -> ServiceSpec:
     home = config.home
     return ServiceSpec(
@@ -49,7 +61,10 @@ def _redis(config: Config) -> ServiceSpec:
         env=_environment(config, "redis"),
         cwd=str(home.path),
         log=LogSpec(str(home.log("redis"))),
-        probe=ProbeSpec("redis", config.redis_url),
+        # The write changes nothing, and is refused by a server that is full.
+        probe=ProbeSpec(
+            "redis", config.redis_url, command=("SETRANGE", config.keys.probe(), "0", "")
+        ),
         stop=(("TERM", 10.0),),
         start_timeout_s=10.0,
         adopt_stranger=True,

@@ -6,14 +6,16 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.errors import OrchError
 from orchestrator.core.files import read_json, write_json
 from orchestrator.supervise.ownership import Identity, identify
 from orchestrator.supervise.service import ServiceSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
+    from orchestrator.core.events import EventLog
     from orchestrator.supervise.keeper import Keeper
 
 
@@ -26,12 +28,28 @@ class Running:
     launch: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StateFile:
     """`data/run/state.json`."""
 
     path: Path
     _me: Identity = field(default_factory=lambda: identify(os.getpid()))
+    _unsaved: bool = False
+
+    def keep(self, keepers: Collection[Keeper], events: EventLog) -> None:
+        """Write what has changed; what could not be written is tried again at the next call."""
+        if not self._unsaved and not any(keeper.changed for keeper in keepers):
+            return
+        for keeper in keepers:
+            keeper.changed = False
+        try:
+            self.write(keepers)
+        except OrchError as error:
+            if not self._unsaved:
+                events.write("supervisor.state_not_written", error=str(error))
+            self._unsaved = True
+        else:
+            self._unsaved = False
 
     def write(self, keepers: Iterable[Keeper]) -> None:
         """Record every process that is ours."""

@@ -9,14 +9,16 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.clock import SYSTEM, Clock
-from orchestrator.core.errors import OrchError
+from orchestrator.core.errors import Busy, OrchError, Unavailable
 from orchestrator.core.events import EventLog
+from orchestrator.core.version import VERSION
 from orchestrator.supervise.control import ControlServer
 from orchestrator.supervise.desk import Desk
 from orchestrator.supervise.farewell import Farewell
 from orchestrator.supervise.inheritance import Inheritance
 from orchestrator.supervise.keeper import Keeper
 from orchestrator.supervise.lock import SupervisorLock
+from orchestrator.supervise.origin import IN_A_THREAD, Origin
 from orchestrator.supervise.rows import service_row
 from orchestrator.supervise.service import ServiceSpec, ServiceState
 from orchestrator.supervise.state import StateFile
@@ -46,19 +48,23 @@ class Supervisor:
         specs: Iterable[ServiceSpec],
         *,
         only_stop: bool = False,
+        origin: Origin = IN_A_THREAD,
         echo: Callable[[str], object] | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
         self._home = home
         self._clock = clock
         self._only_stop = only_stop
+        self._origin = origin
         self._events = EventLog(home.logs / "events.jsonl", clock, echo)
+        self._notify = origin.notify
         self._state = StateFile(home.run / "state.json")
         self._selector = selectors.DefaultSelector()
         self.keepers = {
             spec.name: Keeper(spec, self._selector, clock, self._events) for spec in specs
         }
         self.failure: OrchError | None = None
+        self.successor: dict[str, Any] | None = None  #: the order of the program that takes over
         self._since = clock.wall()
         self._stop_asked = self._kill_asked = False
         self._wake_out, self._wake_in = socket.socketpair()
@@ -68,8 +74,7 @@ class Supervisor:
         self._farewell: Farewell | None = None
         self._partial: list[Farewell] = []
         self._starting_up: frozenset[str] = frozenset()
-        self._unsaved = False
-        self._was_up = False  #: a start has succeeded; from here on failures are lived with
+        self._was_up = origin.reloaded  #: a start has succeeded; failures are lived with since
 
     # from outside
 
@@ -84,6 +89,20 @@ class Supervisor:
     def wake_fd(self) -> int:
         """For `signal.set_wakeup_fd`."""
         return self._wake_in.fileno()
+
+    def request_reload(self, order: dict[str, Any]) -> None:
+        """Leave everything running for another program, which `order` is for.
+
+        Raises:
+            Unavailable: this supervisor lives inside a program that cannot be replaced.
+            Busy: services are being stopped.
+        """
+        if not self._origin.can_reload:
+            hint = "end that program, then `orch up`"
+            raise Unavailable("the supervisor lives inside another program", hint=hint)
+        if self.stopping or self._partial:
+            raise Busy("services are being stopped")
+        self.successor = order
 
     def run(self, wanted: Iterable[str] | None = None) -> None:
         """Supervise until told to stop; `wanted` services (default: all) are started first.
@@ -103,11 +122,11 @@ class Supervisor:
                 if self._only_stop:
                     self.request_stop()
                 else:
-                    self.want(frozenset(self.keepers if wanted is None else wanted))
+                    self.want(self.meant("start") if wanted is None else frozenset(wanted))
                 self._loop()
             finally:
                 control.close()
-                self._save()
+                self._state.keep(self.keepers.values(), self._events)
                 self._selector.close()
                 self._wake_in.close()
                 self._wake_out.close()
@@ -118,6 +137,15 @@ class Supervisor:
     def stopping(self) -> bool:
         """Whether all is being stopped: from here on nothing is started."""
         return self._stop_asked
+
+    def meant(self, what: str) -> frozenset[str]:
+        """The services that a request without names is about."""
+        keepers = self.keepers.values()
+        if what == "start":
+            return frozenset(k.spec.name for k in keepers if k.spec.auto or k.wanted)
+        if what in ("restart", "wait"):
+            return frozenset(k.spec.name for k in keepers if k.wanted)
+        return frozenset(self.keepers)
 
     def want(self, names: frozenset[str]) -> frozenset[str]:
         """Start `names` and all they need; return them."""
@@ -149,7 +177,13 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """What `orch status --json` shows of supervisor and services."""
-        me = {"state": "running", "pid": os.getpid(), "since": round(self._since, 3)}
+        me = {
+            "state": "running",
+            "pid": os.getpid(),
+            "since": round(self._since, 3),
+            "version": VERSION,
+            "source": self._origin.source,
+        }
         return {
             "home": str(self._home.path),
             "supervisor": me,
@@ -165,6 +199,9 @@ class Supervisor:
             self._turn(now, stood_still=now > expected + STOOD_STILL_S)
             if self._farewell is not None and self._farewell.over:
                 self._desk.answer()
+                return
+            if self.successor is not None:
+                self._events.write("supervisor.reloads")
                 return
             patience = self._patience(self._clock.monotonic())
             expected = self._clock.monotonic() + patience
@@ -188,11 +225,12 @@ class Supervisor:
             partial.tick(now, kill=False)
         self._partial = [partial for partial in self._partial if not partial.over]
         self._give_up_start()
-        self._save()
+        self._state.keep(self.keepers.values(), self._events)
         self._desk.answer()
+        self._notify.tick(now)
 
     def _patience(self, now: float) -> float:
-        due = [keeper.due(now) for keeper in self.keepers.values()]
+        due = [self._notify.due, *(keeper.due(now) for keeper in self.keepers.values())]
         due += [f.due(now) for f in (self._farewell, *self._partial) if f is not None]
         if any(k.process is not None and k.process.pidfd < 0 for k in self.keepers.values()):
             due.append(now + LOOK_EVERY_S)
@@ -206,22 +244,6 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             self._wake_out.recv(4096)
 
-    def _save(self) -> None:
-        """Write the state file; what could not be written is tried again at the next turn."""
-        changed = any(keeper.changed for keeper in self.keepers.values())
-        if not changed and not self._unsaved:
-            return
-        for keeper in self.keepers.values():
-            keeper.changed = False
-        try:
-            self._state.write(self.keepers.values())
-        except OrchError as error:
-            if not self._unsaved:
-                self._events.write("supervisor.state_not_written", error=str(error))
-            self._unsaved = True
-        else:
-            self._unsaved = False
-
     # starting and stopping
 
     def _give_up_start(self) -> None:
@@ -229,6 +251,9 @@ class Supervisor:
         starting = [self.keepers[name] for name in self._starting_up]
         failed = [keeper.failure for keeper in starting if keeper.state is ServiceState.FAILED]
         if all(keeper.ready for keeper in starting):
+            if starting:
+                ready = [keeper.spec.name for keeper in self.keepers.values() if keeper.ready]
+                self._notify.ready(f"ready: {', '.join(ready)}")
             self._starting_up, self._was_up = frozenset(), True
         elif failed and failed[0] is not None:
             self._desk.answer()
@@ -240,6 +265,7 @@ class Supervisor:
     def _begin_farewell(self, now: float) -> None:
         self._starting_up, self._partial = frozenset(), []
         self._desk.dismiss()
+        self._notify.stopping()
         self._farewell = Farewell(self._stop_order(frozenset(self.keepers)), self._events, now)
 
     def _stop_order(self, names: frozenset[str]) -> list[Keeper]:
