@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+# Typing itself is not imported: this is on the way of `orch status --json`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from orchestrator.facade import Orchestrator
 
 __all__ = ["Orchestrator"]

@@ -24,10 +24,10 @@ def main() -> None:
     home = Home(Path(sys.argv[1]))
     if not wait_until(lambda: _running(home), Deadline.after(10.0)):
         return
-    with Live(services_table(snapshot(home)), console=out, refresh_per_second=4) as live:
+    with Live(services_table(snapshot(str(home.path))), console=out, refresh_per_second=4) as live:
         while True:
             try:
-                status = snapshot(home)
+                status = snapshot(str(home.path))
             except DeadlinePassed:
                 continue
             if status["supervisor"]["state"] != "running":
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _running(home: Home) -> bool:
-    return bool(snapshot(home)["supervisor"]["state"] == "running")
+    return bool(snapshot(str(home.path))["supervisor"]["state"] == "running")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,23 @@
 """The commands that are typed most, without the imports that make a command line comfortable.
 
-`orch status [--json]`, a second `orch up [-d]` and `orch down` cost little more than Python's own start.
-Whatever is not exactly one of these, or has more to say, is left to the full command line.
+`orch status --json` and a second `orch up [-d]` cost little more than Python's own start. Whatever is
+not exactly one of these, or has more to say, is left to the full command line.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
-from typing import Any
 
-from orchestrator.core.clock import Deadline
+from orchestrator.core import places
 from orchestrator.core.errors import DeadlinePassed, NotRunning, OrchError
-from orchestrator.core.home import Home
-from orchestrator.supervise.control import ask
+from orchestrator.core.wire import ask
+
+# Typing itself is not imported: it takes longer than the answer.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STATUS_S = 5.0
 
@@ -25,20 +29,33 @@ def quick(words: list[str]) -> int | None:
         home, words = words[1], words[2:]
     try:
         if words == ["status", "--json"]:
-            return _status_json(Home.find(home))
+            return _status_json(places.find(home))
         if words in (["up"], ["up", "-d"], ["up", "--detach"]):
-            return _second_up(Home.find(home))
+            return _second_up(places.find(home))
     except OrchError:
         return None  # the full command line says it better
     return None
 
 
-def snapshot(home: Home) -> dict[str, Any]:
+def supervisor(home: str) -> dict[str, Any]:
+    """What the supervisor of `home` says of itself and its services.
+
+    Raises:
+        NotRunning: there is none.
+        DeadlinePassed: it does not answer.
+    """
+    path = places.control_socket(home)
+    if path is None:
+        raise NotRunning(f"nothing has run in {home} yet")
+    return ask(path, {"do": "status"}, STATUS_S)
+
+
+def snapshot(home: str) -> dict[str, Any]:
     """What `orch status --json` prints, from the supervisor and the summary that `results` keeps."""
     try:
-        answer = ask(home.socket("control.sock"), {"do": "status"}, Deadline.after(STATUS_S))
+        answer = supervisor(home)
     except NotRunning:
-        answer = {"home": str(home.path), "supervisor": stopped(), "services": []}
+        answer = {"home": home, "supervisor": stopped(), "services": []}
     answer.pop("ok", None)
     return {**answer, **summary(home, running=bool(answer["services"]))}
 
@@ -48,13 +65,16 @@ def stopped() -> dict[str, Any]:
     return {"state": "stopped", "pid": None, "since": None}
 
 
-def summary(home: Home, *, running: bool) -> dict[str, Any]:
+def summary(home: str, *, running: bool) -> dict[str, Any]:
     """Proxies and sites as the service `results` last wrote them; empty when nothing runs."""
     empty = {"live": 0, "usable": 0, "refreshed_at": None, "refresh": None}
-    try:
-        kept = json.loads((home.run / "summary.json").read_text("utf-8")) if running else {}
-    except (OSError, ValueError):
-        kept = {}
+    kept: dict[str, Any] = {}
+    if running:
+        try:
+            with open(f"{places.run_folder(home)}/summary.json", "rb") as file:  # noqa: PTH123
+                kept = json.load(file)
+        except (OSError, ValueError):
+            kept = {}
     return {"proxies": kept.get("proxies", empty), "sites": kept.get("sites", [])}
 
 
@@ -66,20 +86,33 @@ def status_code(status: dict[str, Any]) -> int:
     return 0 if wanted and all(row["state"] == "ready" for row in wanted) else 1
 
 
-def _status_json(home: Home) -> int:
+def _status_json(home: str) -> int:
     status = snapshot(home)
     sys.stdout.write(json.dumps(status, indent=2) + "\n")
     return status_code(status)
 
 
-def _second_up(home: Home) -> int | None:
-    """A supervisor that is there and ready: nothing to do."""
+def _second_up(home: str) -> int | None:
+    """A supervisor that is there and ready, of the settings of today: nothing to do."""
     try:
-        status = ask(home.socket("control.sock"), {"do": "status"}, Deadline.after(STATUS_S))
+        status = supervisor(home)
     except (NotRunning, DeadlinePassed):
         return None
-    if not all(row["state"] == "ready" for row in status["services"]):
+    if not all(_as_wanted(row) for row in status["services"]):
         return None
-    pid = status["supervisor"]["pid"]
-    sys.stdout.write(f"already running (supervisor pid {pid}); `orch status` shows it\n")
+    me = status["supervisor"]
+    if me.get("source") != _source(home):
+        return None
+    sys.stdout.write(f"already running (supervisor pid {me['pid']}); `orch status` shows it\n")
     return 0
+
+
+def _as_wanted(row: dict[str, Any]) -> bool:
+    """Whether `orch up` has nothing to do for it."""
+    return row["state"] == "ready" or (row["state"] == "stopped" and not row.get("auto", True))
+
+
+def _source(home: str) -> str:
+    """What it would be configured from today. Only now: the answer may have come without it."""
+    where = importlib.import_module("orchestrator.core.home").Home.find(home)
+    return str(importlib.import_module("orchestrator.core.source").digest(where, {}))

@@ -69,7 +69,7 @@ def restart(
 def status(json: Json = False) -> None:
     """Show what runs. Exit code: 0 all ready, 1 something is not, 3 not running."""
     home = Home.find(invocation.get().home)
-    found = snapshot(home)
+    found = snapshot(str(home.path))
     if json:
         emit_json(found)
     elif found["supervisor"]["state"] != "running":

@@ -22,7 +22,10 @@ OrchError                  1   base: catch this at the edge, nothing wider
 
 from __future__ import annotations
 
-from typing import ClassVar
+# Typing itself is not imported: this is on the way of `orch status --json`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class OrchError(Exception):

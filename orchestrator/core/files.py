@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,9 @@ def write_atomically(path: Path, data: str | bytes, *, durable: bool = True) -> 
     raw = data.encode() if isinstance(data, str) else data
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        name = f"{path.parent}/.{path.name}.{os.urandom(6).hex()}"
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        temporary = name
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
             file.flush()

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.core.errors import ConfigError
+from orchestrator.core import places
 from orchestrator.core.files import private_folder, write_atomically
-
-CONFIG_NAME = "orch.toml"
-
-#: A Unix socket's path may have 107 bytes and a closing zero (sun_path).
-LONGEST_SOCKET_PATH = 107
-LONGEST_SOCKET_NAME = "control.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +24,12 @@ class Home:
         Raises:
             ConfigError: the folder that was named is not there.
         """
-        named = explicit or os.environ.get("ORCH_HOME")
-        if named:
-            path = Path(named).expanduser().resolve()
-            if not path.is_dir():
-                problem = f"home: {path} is not a folder"
-                raise ConfigError((problem,), hint="make it, or name another")
-            return cls(path)
-        try:
-            here = Path.cwd()
-        except FileNotFoundError as error:
-            raise ConfigError(("the current folder is gone",), hint="cd to another") from error
-        for folder in (here, *here.parents):
-            if (folder / CONFIG_NAME).is_file():
-                return cls(folder)
-        return cls(here)
+        return cls(Path(places.find(os.fspath(explicit) if explicit else None)))
 
     @property
     def config_file(self) -> Path:
         """Where `orch.toml` is, or would be."""
-        return self.path / CONFIG_NAME
+        return self.path / places.CONFIG_NAME
 
     @property
     def data(self) -> Path:
@@ -100,13 +78,14 @@ class Home:
 
         Which one is written down, because cron, sudo and ssh each have another XDG_RUNTIME_DIR.
         """
-        kept = self.run / "sockets"
-        if kept.is_file():
-            return Path(kept.read_text("utf-8"))
-        if len(os.fsencode(self.run / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
+        kept = places.kept_sockets(str(self.path))
+        if kept:
+            return Path(kept)
+        if places.socket_fits(str(self.path)):
             return self.run
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
-        root = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        # The folder made there is private: `make` refuses one that belongs to somebody else.
+        root = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
         return Path(root) / f"orch-{os.getuid()}-{digest}"
 
     def make(self) -> Home:
@@ -123,8 +102,8 @@ class Home:
         file = self.data / "home.id"
         if not file.exists():
             private_folder(self.data)
-            made = file.with_name(f".home.id.{uuid.uuid4().hex}")
-            made.write_text(uuid.uuid4().hex, "utf-8")
+            made = file.with_name(f".home.id.{os.urandom(16).hex()}")
+            made.write_text(os.urandom(16).hex(), "utf-8")
             try:
                 os.link(made, file)  # of two at once, one wins and both read the same
             except FileExistsError:

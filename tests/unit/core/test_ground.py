@@ -11,7 +11,8 @@ from orchestrator.core import backoff, duration, errors, mask
 from orchestrator.core.clock import Deadline, wait_until
 from orchestrator.core.errors import DeadlinePassed, OrchError
 from orchestrator.core.files import private_folder, read_json, tail, write_atomically, write_json
-from orchestrator.core.home import LONGEST_SOCKET_PATH, Home
+from orchestrator.core.home import Home
+from orchestrator.core.places import LONGEST_SOCKET_PATH
 from orchestrator.supervise import restart
 
 
