@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.celery_app import progress
 from orchestrator.core.clock import SYSTEM
 from orchestrator.core.redis import RedisError
 from proxies import pace
@@ -67,7 +68,8 @@ class Member:
 
         sweep = Sweep(self.context.settings.proxies, now, beat)
         try:
-            return sweep, await sweep.run([parse(url) for url in urls])
+            async with progress.signs():
+                return sweep, await sweep.run([parse(url) for url in urls])
         finally:
             await redis.aclose()
 

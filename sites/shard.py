@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from orchestrator.celery_app import progress
 from orchestrator.core.clock import Deadline
 from orchestrator.core.redis import RedisError
 from orchestrator.gate.gate import RedisGate
@@ -88,7 +89,7 @@ async def crawl(context: Context, ref: JobRef, definition: Definition, holder: s
     )
     client = context.async_redis()
     try:
-        async with Transport(definition) as transport:
+        async with progress.signs(), Transport(definition) as transport:
             gate = RedisGate(client, keys, ref.site, limits_of(definition))
             rotation = Rotation(client, keys, context.settings.proxies.fresh_for)
             queue = AsyncRedisQueue(client, keys.frontier(ref.site, ref.id))

@@ -6,12 +6,15 @@ import logging
 import platform
 from typing import TYPE_CHECKING, Any
 
+from billiard import current_process
 from celery import signals
 
+from orchestrator.celery_app import progress
 from orchestrator.celery_app.app import make_app
 from orchestrator.celery_app.heartbeat import Heartbeat
-from orchestrator.core.queues import QUEUES
+from orchestrator.celery_app.restore import Restorer, transport_options
 from orchestrator.core.version import VERSION
+from orchestrator.nodes.registry import Node
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -28,13 +31,15 @@ def run_worker(context: Context) -> None:
     """
     app = make_app(context)
     facts = _facts(context)
-    heartbeat = Heartbeat(app, context, facts)
+    board = progress.Board(facts["slots"])
+    restorer = _restorer(app, context, facts)
+    heartbeat = Heartbeat(app, context, facts, board, restorer)
     stopping = context.home.run / f"{context.service}.stopping"
     stopping.unlink(missing_ok=True)
 
-    def ready(**_: Any) -> None:
+    def ready(sender: Any, **_: Any) -> None:
         facts["tasks"] = sorted(name for name in app.tasks if not name.startswith("celery."))
-        heartbeat.start()
+        heartbeat.watch(sender)
         app.send_task("sites.tasks.tick", expires=30, ignore_result=True)
 
     def shutting_down(**_: Any) -> None:
@@ -44,7 +49,21 @@ def run_worker(context: Context) -> None:
     quieten()
     signals.worker_ready.connect(ready, weak=False)
     signals.worker_shutting_down.connect(shutting_down, weak=False)
+    show_progress(board)
     _main(app, facts)
+
+
+def show_progress(board: progress.Board) -> None:
+    """Let each child of the pool give signs on `board`: one when a task begins, and what it adds."""
+
+    def forked(**_: Any) -> None:
+        progress.take_place(board, getattr(current_process(), "index", -1))
+
+    def begins(**_: Any) -> None:
+        progress.sign()
+
+    signals.worker_process_init.connect(forked, weak=False)
+    signals.task_prerun.connect(begins, weak=False)
 
 
 def quieten() -> None:
@@ -57,14 +76,24 @@ def quieten() -> None:
 
 def _facts(context: Context) -> dict[str, Any]:
     node = f"orch-{context.home.identity()[:8]}-{context.service}@{platform.node() or 'localhost'}"
-    takes = QUEUES
+    worker = context.settings.worker.of(context.service)
     return {
         "node": node,
         "version": VERSION,
-        "takes": list(takes),
-        "queues": [context.keys.queue_name(name) for name in (*takes, f"node.{node}")],
-        "slots": context.settings.worker.slots(),
+        "takes": list(worker.queues),
+        "queues": [context.keys.queue_name(name) for name in (*worker.queues, f"node.{node}")],
+        "slots": worker.slots(),
     }
+
+
+def _restorer(app: Celery, context: Context, facts: dict[str, Any]) -> Restorer:
+    """Keep apart what this worker takes, and have what its earlier start had taken brought back."""
+    own = transport_options(context.keys, facts["node"])
+    app.conf.broker_transport_options = {**app.conf.broker_transport_options, **own}
+    app.conf.worker_consumer = "orchestrator.celery_app.consumer:WorkerConsumer"
+    node = Node(facts["node"], facts["slots"], 0, tuple(facts["takes"]))
+    restorer = app.restorer = Restorer(app, context, node)
+    return restorer
 
 
 def _main(app: Celery, facts: dict[str, Any]) -> None:

@@ -129,6 +129,20 @@ class Keys:
         """Hash of facts of one worker node. TTL of seconds, renewed by its heartbeat."""
         return f"{self.prefix}node:{name}"
 
+    def consumers(self) -> str:
+        """Sorted set of nodes that may hold messages; score = last renewed (s, server clock). No TTL."""
+        return f"{self.prefix}consumers"
+
+    @staticmethod
+    def unacked(node: str, part: str = "") -> str:
+        """What Celery's `node` has taken and not acknowledged. Holds work: no TTL.
+
+        A hash of messages, with `part` its `index` (a sorted set) or `mutex`. Without the prefix, which
+        kombu adds by itself. Without a node it is the one that kombu uses unless it is told otherwise.
+        """
+        name = f"unacked_{part}" if part else "unacked"
+        return f"{name}:{node}" if node else name
+
     def canary(self, node: str) -> str:
         """The last canary that a pool child of `node` saw. TTL of a minute."""
         return f"{self.prefix}canary:{node}"

@@ -9,7 +9,7 @@ import redis.asyncio
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import LockError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GONE",
     "AsyncRedis",
+    "LockError",
     "Redis",
     "RedisError",
     "ResponseError",

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from orchestrator.supervise.service import ProbeSpec
 
 
+#: What is owed is judged at this part of a mark's age, because it is noticed one look later.
+OWED_PART = 0.8
+
+
 class MarkProbe:
     """Reads the mark that the service writes about itself, and judges its age and its canary."""
 
@@ -38,20 +42,36 @@ class MarkProbe:
 def judge_mark(
     facts: dict[str, object] | None, launch: str, now: float, max_age_s: float
 ) -> ProbeResult:
-    """Decide what a mark says: not there yet, of an earlier start, too old, deaf, or fine.
+    """Decide what a mark says: not there yet, of an earlier start, too old, of no use, or fine.
 
-    A canary on its way is judged only while the service shows a free slot: a busy worker is not deaf.
+    A worker says for how long it has owed what proves it. A canary is judged only while a slot is
+    free, the progress of running tasks only while none is: a busy worker is not deaf.
     """
     if not facts or facts.get("launch") != launch:
         return ProbeResult(ok=False, error="no mark yet", absent=True)
     age = now - _number(facts.get("at"))
     if age > max_age_s:
         return ProbeResult(ok=False, error=f"no sign of life for {age:.0f} s")
-    free = _number(facts.get("slots", 1)) - _number(facts.get("active", 0))
-    waits = _number(facts.get("canary_waits_s", 0))
-    if free > 0 and waits > max_age_s:
-        return ProbeResult(ok=False, error=f"takes no work: a canary waits since {waits:.0f} s")
+    for fact, complaint in _complaints(facts):
+        owed = _number(facts.get(fact))
+        if owed and owed + age > OWED_PART * max_age_s:
+            return ProbeResult(ok=False, error=f"{complaint} for {owed + age:.0f} s")
     return ProbeResult(ok=True, latency_ms=milliseconds(age))
+
+
+def _complaints(facts: dict[str, object]) -> list[tuple[str, str]]:
+    """What is judged of a mark: (the fact that says for how long, what is wrong then)."""
+    deaf_to = facts.get("deaf_to")
+    queues = ", ".join(map(str, deaf_to)) if isinstance(deaf_to, list) else ""
+    free = _number(facts.get("slots", 1)) > _number(facts.get("active"))
+    return [
+        ("deaf_s", f"takes nothing from {queues}"),
+        (
+            ("canary_waits_s", "takes no work: its canary has been on the way")
+            if free
+            else ("stalled_s", "none of its running tasks has got on")
+        ),
+    ]
 
 
 def _number(value: object) -> float:
