@@ -20,7 +20,7 @@ from proxies.model import Proxy, parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator.core.config import ProxiesSection
+    from orchestrator.core.settings import ProxiesSection
 
 #: A list may not be larger, in bytes.
 LARGEST_LIST = 20_000_000

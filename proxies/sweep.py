@@ -17,7 +17,7 @@ from proxies.model import Verdict
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from orchestrator.core.config import ProxiesSection
+    from orchestrator.core.settings import ProxiesSection
     from proxies.check import Judge
     from proxies.model import Proxy
 

@@ -198,7 +198,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    context = Context.load()
+    context = Context.load(services=False)
     client = connect(context.config.redis_url, check=False)
     drain = Drain(client, context.keys, context.home)
     signal.signal(signal.SIGTERM, drain.stop)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from celery import shared_task
 
 from orchestrator.celery_app.runtime import task_context
+from orchestrator.core.queues import SHARDS
 from sites.move import JobRef
 from sites.shard import run_shard
 from sites.shards import RESERVATION_S
@@ -30,7 +31,8 @@ def tick() -> None:
 
 
 def _topup(context: Context) -> TopUp:
-    return TopUp(context, send, least_slots=context.settings.worker.slots())
+    worker = context.settings.worker.of(context.service)
+    return TopUp(context, send, least_slots=worker.slots_for(SHARDS))
 
 
 def send(site: str, job_id: str, reservation: str) -> None:

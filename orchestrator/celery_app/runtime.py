@@ -14,5 +14,5 @@ def task_context() -> Context:
     pid = os.getpid()
     if pid not in _contexts:
         _contexts.clear()
-        _contexts[pid] = Context.load(os.environ["ORCH_HOME"])
+        _contexts[pid] = Context.load(os.environ["ORCH_HOME"], services=False)
     return _contexts[pid]

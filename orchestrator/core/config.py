@@ -5,20 +5,18 @@ Read once at the edge and passed down. Every problem is found and listed in one 
 
 from __future__ import annotations
 
-import os
-import re
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
-from orchestrator.core import duration
+from orchestrator.core import declared, overrides, problems
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.keys import Keys
 from orchestrator.core.mask import masked
-from orchestrator.core.problems import describe
+from orchestrator.core.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,93 +24,8 @@ if TYPE_CHECKING:
 
     from orchestrator.core.home import Home
 
-Duration = Annotated[float, BeforeValidator(duration.parse)]
-Scheme = Literal["http", "https", "socks4", "socks5"]
-
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
-
-#: Variables that say where and what a process is; they are no configuration.
-RESERVED = frozenset({"ORCH_HOME", "ORCH_SERVICE", "ORCH_LAUNCH", "ORCH_REDIS", "ORCH_PREFIX"})
-
-
-class Section(BaseModel):
-    """A table of `orch.toml`: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RedisSection(Section):
-    """Where Redis is. Without `url` a private one is started on a Unix socket in `data/run/`."""
-
-    url: str | None = None
-    binary: str | None = None
-    prefix: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
-
-    @field_validator("url")
-    @classmethod
-    def _known_scheme(cls, url: str | None) -> str | None:
-        if url is None:
-            return url
-        parts = urlsplit(url)
-        if parts.scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("must start with redis://, rediss:// or unix://")
-        if parts.scheme == "unix" and not parts.path:
-            raise ValueError("needs the path of the socket: unix:///path/redis.sock")
-        if parts.query and not re.fullmatch(r"db=\d{1,4}", parts.query):
-            raise ValueError("behind the ? only db=NUMBER is allowed")
-        try:
-            _ = parts.port
-        except ValueError:
-            raise ValueError("the port must be a number from 1 to 65535") from None
-        return url
-
-
-class WorkerSection(Section):
-    """The Celery worker; `auto` is one child for each processor."""
-
-    concurrency: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 8
-
-    def slots(self) -> int:
-        """How many tasks run at once."""
-        return (os.cpu_count() or 1) if self.concurrency == "auto" else self.concurrency
-
-
-class ProxiesSection(Section):
-    """Where candidates come from and how they are judged."""
-
-    sources: tuple[str, ...] = ()
-    default_scheme: Scheme = "http"
-    judges: Annotated[tuple[str, ...], Field(min_length=1)] = ("http://httpbin.org/get",)
-    check_timeout: Annotated[Duration, Field(gt=0, le=120)] = 8.0
-    min_usable: Annotated[int, Field(ge=0)] = 10
-    fresh_for: Annotated[Duration, Field(gt=0)] = 1800.0
-    source_timeout: Annotated[Duration, Field(gt=0, le=600)] = 20.0
-    in_flight: Annotated[int, Field(ge=1, le=5000)] = 500
-
-    @field_validator("judges")
-    @classmethod
-    def _http(cls, judges: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [judge for judge in judges if urlsplit(judge).scheme not in {"http", "https"}]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} must start with http:// or https://")
-        return judges
-
-
-class SitesSection(Section):
-    """What holds for the jobs of all sites."""
-
-    slice: Annotated[Duration, Field(ge=1, le=600)] = 60.0
-    max_undrained_mb: Annotated[int, Field(ge=1, le=4096)] = 64
-    shards_per_job: Annotated[int, Field(ge=1, le=64)] = 2
-
-
-class Settings(Section):
-    """The whole of `orch.toml`."""
-
-    redis: RedisSection = RedisSection()
-    worker: WorkerSection = WorkerSection()
-    proxies: ProxiesSection = ProxiesSection()
-    sites: SitesSection = SitesSection()
+HINT = "`orch config init` writes a commented example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,46 +77,106 @@ class Config:
 
     def flat(self) -> list[tuple[str, object, str]]:
         """(key, value, origin) of every setting, secrets masked, in the order of the model."""
-        rows: list[tuple[str, object, str]] = []
-        for section, values in self.settings.model_dump(mode="json").items():
-            for name, value in values.items():
-                key = f"{section}.{name}"
-                rows.append((key, masked(value), self.origins.get(key, "default")))
-        return rows
+        shown = self.settings.model_dump(mode="json", exclude={"service"})
+        tables = {name: table.said() for name, table in self.settings.service.items()}
+        rows = overrides.leaves(shown | {"service": tables} if tables else shown)
+        return [(key, _shown(key, value), self.origins.get(key, "default")) for key, value in rows]
+
+    def require_commands(self) -> None:
+        """Look up what the services of the user's own would start.
+
+        Raises:
+            ConfigError: listing every command and folder that is not there.
+        """
+        tables = {name: table.said() for name, table in self.settings.service.items()}
+        missing = declared.commands_missing(tables, self.home.path)
+        if missing:
+            origins = _Origins(dict(self.origins), self.home.config_file.name)
+            raise ConfigError(tuple(origins.line(problem) for problem in missing))
 
 
-def load(home: Home, overrides: Mapping[str, str] | None = None) -> Config:
-    """Read `orch.toml`, then `ORCH_SECTION_KEY` variables, then `overrides` (`a.b` -> text).
+def load(home: Home, given: Mapping[str, str] | None = None, *, services: bool = True) -> Config:
+    """Read `orch.toml`, then `ORCH_SECTION_KEY` variables, then `given` (`a.b` -> text, by `--set`).
+
+    A service itself has no use for how services are declared: without `services` none of that is read,
+    so that a table being written does not keep a worker from starting again.
 
     Raises:
         ConfigError: with all problems at once, each naming file, key, value and what is allowed.
     """
     raw = read_toml(home.config_file) if home.config_file.exists() else {}
-    origins = _origins(raw, home.config_file.name)
-    problems: list[str] = []
-    for key, text, origin in [*_environment(), *_set(overrides or {})]:
-        section, _, name = key.partition(".")
-        if section not in Settings.model_fields or not name:
-            problems.append(f"{origin}: no such setting: {key}; `orch config show` lists them all")
-            continue
-        raw.setdefault(section, {})[name] = _value(text)
-        origins[key] = origin
+    origins = _Origins(
+        {key: home.config_file.name for key, _ in overrides.leaves(raw)}, home.config_file.name
+    )
+    found = _override(raw, origins, given or {})
+    if not services:
+        raw.pop("service", None)
+    settings = Settings()
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        problems += describe(error, lambda key: origins.get(key, home.config_file.name), Settings)
-    if problems:
-        raise ConfigError(tuple(problems), hint="`orch config init` writes a commented example")
-    return Config(home, settings, origins, dict(overrides or {}))
+        found += problems.describe(error, origins.of, Settings)
+    if services:
+        found += _together(raw, origins, home, complete=bool(found))
+    if found:
+        raise ConfigError(tuple(found), hint=HINT)
+    return Config(home, settings, origins.known, dict(given or {}))
 
 
-def _origins(raw: Mapping[str, Any], name: str) -> dict[str, str]:
-    return {
-        f"{section}.{key}": name
-        for section, values in raw.items()
-        if isinstance(values, dict)
-        for key in values
-    }
+@dataclass(frozen=True, slots=True)
+class _Origins:
+    """Where each value comes from: dotted key -> file, variable or option."""
+
+    known: dict[str, str]
+    default: str
+
+    def of(self, key: str) -> str:
+        """The origin of `key`, of the table it is in, or of something in it."""
+        words = key.split(".")
+        for end in range(len(words), 1, -1):
+            table = ".".join(words[:end])
+            inside = (where for name, where in self.known.items() if name.startswith(f"{table}."))
+            origin = self.known.get(table) or next(inside, None)
+            if origin:
+                return origin
+        return self.default
+
+    def line(self, problem: declared.Problem) -> str:
+        """As one line for people."""
+        return f"{self.of(problem.key)}: {problem.key}: {problem.text}"
+
+
+def _override(raw: dict[str, Any], origins: _Origins, given: Mapping[str, str]) -> list[str]:
+    """Put what beats the file over it; return what is no setting at all."""
+    found = []
+    for key, text, origin in [*overrides.from_environment(raw), *overrides.from_set(given)]:
+        section, _, name = key.partition(".")
+        if section not in Settings.model_fields or not all(name.split(".")):
+            found.append(f"{origin}: no such setting: {key}; `orch config show` lists them all")
+        elif overrides.put(raw, key, text):
+            origins.known[key] = origin
+    return found
+
+
+def _together(
+    raw: Mapping[str, Any], origins: _Origins, home: Home, *, complete: bool
+) -> list[str]:
+    """What is wrong between the tables.
+
+    Commands are looked up when something is started (`Config.require_commands`): a command that only
+    reads must not fail in cron, where the PATH is another one. When there is something to tell anyway,
+    it shall be everything.
+    """
+    found = declared.problems(raw)
+    if found or complete:
+        found += declared.commands_missing(raw.get("service"), home.path)
+    return [origins.line(problem) for problem in found]
+
+
+def _shown(key: str, value: object) -> object:
+    """What people may see: variables of services are where passwords go."""
+    words = key.split(".")
+    return "***" if words[0] == "service" and "env" in words[2:-1] else masked(value)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -222,24 +195,3 @@ def is_loopback(url: str) -> bool:
     """Whether `url` names this machine."""
     host = urlsplit(url).hostname or ""
     return host in LOOPBACK or host.startswith("127.")
-
-
-def _environment() -> list[tuple[str, str, str]]:
-    found = []
-    for name, text in sorted(os.environ.items()):
-        if not name.startswith("ORCH_") or name in RESERVED:
-            continue
-        section, _, key = name.removeprefix("ORCH_").lower().partition("_")
-        found.append((f"{section}.{key}", text, f"${name}"))
-    return found
-
-
-def _set(overrides: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    return [(key, text, f"--set {key}") for key, text in overrides.items()]
-
-
-def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -14,8 +14,9 @@ from orchestrator.core.redis import AsyncRedis, Redis, connect, connect_async
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.config import Config, Settings
+    from orchestrator.core.config import Config
     from orchestrator.core.keys import Keys
+    from orchestrator.core.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,19 @@ class Context:
 
     @classmethod
     def load(
-        cls, home: str | os.PathLike[str] | None = None, overrides: Mapping[str, str] | None = None
+        cls,
+        home: str | os.PathLike[str] | None = None,
+        overrides: Mapping[str, str] | None = None,
+        *,
+        services: bool = True,
     ) -> Context:
-        """Find the home and read its configuration.
+        """Find the home and read its configuration; a service itself does so without `services`.
 
         Raises:
             ConfigError: listing every problem.
         """
-        return cls(config.load(Home.find(os.fspath(home) if home else None), overrides))
+        found = Home.find(os.fspath(home) if home else None)
+        return cls(config.load(found, overrides, services=services))
 
     @property
     def home(self) -> Home:

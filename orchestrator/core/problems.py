@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from orchestrator.core.mask import masked
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic import BaseModel, ValidationError
+
+#: Tables whose values are not shown.
+SECRET = frozenset({"env"})
 
 
 def describe(
@@ -21,7 +24,7 @@ def describe(
     for item in error.errors():
         words = [str(word) for word in item["loc"]]
         key = ".".join(word for word in words if not _is_branch(word))
-        line = f"{origin('.'.join(words[:2]))}: {_explain(key, words, dict(item), model)}"
+        line = f"{origin('.'.join(words))}: {_explain(key, words, dict(item), model)}"
         if line not in lines:
             lines.append(line)
     return lines
@@ -37,7 +40,8 @@ def _explain(key: str, words: list[str], item: dict[str, Any], model: type[BaseM
         return f"{key}: is missing"
     message = str(item["msg"]).removeprefix("Value error, ")
     value = item["input"]
-    shown = f" = {masked(value)!r}" if isinstance(value, str | int | float | bool | list) else ""
+    plain = isinstance(value, str | int | float | bool | list) and not SECRET & set(words)
+    shown = f" = {masked(value)!r}" if plain else ""
     return f"{key}{shown[:120]}: {message[:1].lower()}{message[1:]}"
 
 
@@ -47,8 +51,10 @@ def _is_branch(word: str) -> bool:
 
 
 def _siblings(model: type[BaseModel], words: list[str]) -> list[str]:
+    name_follows = False  # a table of tables: its keys are the user's own
     for word in words[:-1]:
-        field = model.model_fields.get(word)
+        field = None if name_follows else model.model_fields.get(word)
+        name_follows = field is not None and get_origin(field.annotation) is dict
         inner = _inner_model(field.annotation) if field else None
         model = inner or model
     return list(model.model_fields)

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from orchestrator.core.clock import Deadline, wait_until
-from orchestrator.core.config import ProxiesSection
+from orchestrator.core.settings import ProxiesSection
 from proxies.check import Check, JudgeUnavailable, ask
 from proxies.findings import Report
 from proxies.judge import PAGE_SHA256

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.config import ProxiesSection
 from orchestrator.core.errors import ConfigError
+from orchestrator.core.settings import ProxiesSection
 from proxies.sources import Candidates, load, read_list, require_files
 
 

@@ -1,0 +1,218 @@
+"""What is wrong with the services and workers of `orch.toml` taken together.
+
+It looks at the tables as they were written, because it must find its problems also where the model has
+found others: whatever has the wrong shape is passed over here and told there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core import needs, which
+from orchestrator.core.queues import QUEUES
+from orchestrator.core.service_table import TARGETS
+from orchestrator.core.settings import WORKER, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+#: The services that are always there, each after what it needs.
+BUILT_IN = ("redis", "results", WORKER, "beat")
+#: Their logs would be others'.
+RESERVED = ("supervisor", "events")
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+#: The service of a worker has `worker-` before the name.
+WORKER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,55}")
+
+#: What makes one of ours what it is. The folder too: Celery imports from it first.
+FIXED = ("command", "needs", "cwd")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`key` is the dotted place in `orch.toml`."""
+
+    key: str
+    text: str
+
+
+def problems(raw: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong in the tables of services and workers, whatever else is."""
+    workers, services = _workers(raw), _tables(raw.get("service"))
+    ours = [*BUILT_IN, *(f"{WORKER}-{name}" for name in workers)]
+    found: list[Problem] = []
+    found += _worker_names(workers)
+    found += _queues(raw.get(WORKER), workers)
+    for name, table in services.items():
+        if name in ours:
+            found += _tuned(name, table)
+        else:
+            found += [*_named(name), *_declared(name, table)]
+    found += _needed(services, ours)
+    return found
+
+
+def commands_missing(services: object, home: Path) -> list[Problem]:
+    """Return the commands of services and probes that are not there, and folders to run them in."""
+    found: list[Problem] = []
+    for name, table in _tables(services).items():
+        folder = home / table["cwd"] if isinstance(table.get("cwd"), str) else home
+        if not folder.is_dir():
+            found.append(Problem(f"service.{name}.cwd", f"{folder} is not a folder"))
+            continue
+        variables = table.get("env")
+        path = variables.get("PATH") if isinstance(variables, dict) else None
+        for key, word in _programs(table):
+            try:
+                which.find(word, folder, path if isinstance(path, str) else None)
+            except ValueError as error:
+                found.append(Problem(f"service.{name}.{key}", f"{error}"))
+    return found
+
+
+def _programs(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and first word of every command in a table."""
+    probes = _tables({key: table.get(key) for key in ("ready", "alive")})
+    commands = {
+        "command": table.get("command"),
+        **{f"{key}.exec": probe.get("exec") for key, probe in probes.items()},
+    }
+    for key, command in commands.items():
+        words = command if isinstance(command, list | tuple) else ()
+        if words and isinstance(words[0], str) and words[0] and "\0" not in words[0]:
+            yield key, words[0]
+
+
+def _tables(raw: object) -> dict[str, dict[str, Any]]:
+    if not isinstance(raw, dict):
+        return {}
+    return {name: table for name, table in raw.items() if isinstance(table, dict)}
+
+
+def _workers(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    tables = _tables(raw.get(WORKER))
+    return {name: table for name, table in tables.items() if name not in Worker.model_fields}
+
+
+def _worker_names(workers: Mapping[str, Any]) -> list[Problem]:
+    return [
+        Problem(f"{WORKER}.{name}", f"a worker's name must match {WORKER_NAME.pattern}")
+        for name in workers
+        if not WORKER_NAME.fullmatch(name)
+    ]
+
+
+def _queues(default: object, workers: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """Return the queues that no worker takes work from."""
+    tables: list[Mapping[str, Any]] = [default if isinstance(default, dict) else {}]
+    tables += workers.values()
+    taken: set[str] = set()
+    for table in tables:
+        queues = table.get("queues", QUEUES)
+        if not isinstance(queues, list | tuple):
+            return []
+        taken |= {str(queue) for queue in queues}
+    if not taken <= set(QUEUES):
+        return []
+    return [
+        Problem(f"{WORKER}.queues", f"no worker takes {queue}; name it here or in a [worker.NAME]")
+        for queue in QUEUES
+        if queue not in taken
+    ]
+
+
+def _named(name: str) -> list[Problem]:
+    key = f"service.{name}"
+    if name in RESERVED:
+        return [Problem(key, f"this name is orch's own; so are {', '.join(RESERVED)}")]
+    if not NAME.fullmatch(name):
+        return [Problem(key, f"a service's name must match {NAME.pattern}")]
+    if name.startswith(f"{WORKER}-"):
+        table = name.removeprefix(f"{WORKER}-")
+        text = f"names like this are those of more workers, and there is no [worker.{table}]"
+        return [Problem(key, text)]
+    return []
+
+
+def _tuned(name: str, table: Mapping[str, Any]) -> list[Problem]:
+    """What is said of a service of ours that cannot be changed."""
+    key = f"service.{name}"
+    found = [
+        Problem(f"{key}.{word}", f"{name} is a service of orch's own: its {word} is fixed")
+        for word in FIXED
+        if word in table
+    ]
+    probes = _tables({word: table.get(word) for word in ("ready", "alive")})
+    found += [
+        Problem(
+            f"{key}.ready.{word}",
+            f"{name} is a service of orch's own: how it is asked whether it is ready is fixed; "
+            "every, timeout, threshold and max_age can be set",
+        )
+        for word in TARGETS
+        if word in probes.get("ready", {})
+    ]
+    alive = [word for word in TARGETS if word in probes.get("alive", {})]
+    if len(alive) > 1:
+        found.append(Problem(f"{key}.alive", f"names {' and '.join(alive)}; only one can be asked"))
+    return found
+
+
+def _declared(name: str, table: Mapping[str, Any]) -> list[Problem]:
+    """What a service of the user's own must have."""
+    key = f"service.{name}"
+    found: list[Problem] = []
+    if "command" not in table:
+        close = difflib.get_close_matches(name, BUILT_IN, n=1)
+        hint = f"; did you mean [service.{close[0]}]?" if close else ""
+        found.append(Problem(f"{key}.command", f"is missing{hint}"))
+    for word, probe in _tables({word: table.get(word) for word in ("ready", "alive")}).items():
+        asked = [target for target in TARGETS if target in probe]
+        if not asked:
+            text = f"needs a target: one of {', '.join(TARGETS)}"
+            found.append(Problem(f"{key}.{word}", text))
+        if len(asked) > 1:
+            text = f"names {' and '.join(asked)}; only one can be asked"
+            found.append(Problem(f"{key}.{word}", text))
+        if asked and "max_age" in probe and "file" not in asked:
+            found.append(Problem(f"{key}.{word}.max_age", "goes with file only"))
+    return found
+
+
+def _needed(services: Mapping[str, Mapping[str, Any]], ours: list[str]) -> list[Problem]:
+    known = [*ours, *(name for name in services if name not in ours)]
+    graph: dict[str, list[str]] = {}
+    found: list[Problem] = []
+    for name, table in services.items():
+        if name in ours:
+            continue
+        listed = table.get("needs")
+        words = listed if isinstance(listed, list | tuple) else ()
+        names = [word for word in words if isinstance(word, str)]
+        graph[name] = list(dict.fromkeys(names))
+        key = f"service.{name}.needs"
+        found += [Problem(key, f"{word} is named twice") for word in _twice(names)]
+        found += [
+            Problem(key, f"no such service: {word}; {_offer(word, known)}")
+            for word in graph[name]
+            if word not in known
+        ]
+    found += [
+        Problem(f"service.{circle[0]}.needs", f"needs in a circle: {' -> '.join(circle)}")
+        for circle in needs.circles(graph)
+    ]
+    return found
+
+
+def _twice(names: list[str]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+
+
+def _offer(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"

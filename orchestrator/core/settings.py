@@ -1,0 +1,144 @@
+"""The sections of `orch.toml`, each with its defaults and what is allowed."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from orchestrator.core.errors import ConfigError
+from orchestrator.core.queues import QUEUES, Queue
+from orchestrator.core.section import Duration, Section
+from orchestrator.core.service_table import ServiceTable  # noqa: TC001  (pydantic reads it)
+
+Scheme = Literal["http", "https", "socks4", "socks5"]
+
+#: The service of `[worker]`; that of `[worker.NAME]` has the name behind it and a hyphen.
+WORKER = "worker"
+
+
+class RedisSection(Section):
+    """Where Redis is. Without `url` a private one is started on a Unix socket in `data/run/`."""
+
+    url: str | None = None
+    binary: str | None = None
+    prefix: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: str | None) -> str | None:
+        if url is None:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        if parts.scheme == "unix" and not parts.path:
+            raise ValueError("needs the path of the socket: unix:///path/redis.sock")
+        if parts.query and not re.fullmatch(r"db=\d{1,4}", parts.query):
+            raise ValueError("behind the ? only db=NUMBER is allowed")
+        try:
+            _ = parts.port
+        except ValueError:
+            raise ValueError("the port must be a number from 1 to 65535") from None
+        return url
+
+
+def _list(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(f'must be a list: ["{value}"]')  # noqa: TRY004  (pydantic wants it so)
+    return value
+
+
+def _once(queues: tuple[Queue, ...]) -> tuple[Queue, ...]:
+    if not queues or len(set(queues)) < len(queues):
+        raise ValueError("must name at least one, and each once")
+    return queues
+
+
+class Worker(Section):
+    """A Celery worker; `auto` is one child for each processor, and all queues unless some are named."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 8
+    queues: Annotated[tuple[Queue, ...], BeforeValidator(_list), AfterValidator(_once)] = QUEUES
+
+    def slots(self) -> int:
+        """How many tasks run at once."""
+        return (os.cpu_count() or 1) if self.concurrency == "auto" else self.concurrency
+
+    def slots_for(self, queue: Queue) -> int:
+        """How many tasks of `queue` run at once."""
+        return self.slots() if queue in self.queues else 0
+
+
+def _table(value: object) -> object:
+    if not isinstance(value, dict):
+        raise PydanticCustomError("extra_forbidden", "no such key")
+    return value
+
+
+class WorkerSection(Worker):
+    """`[worker]`, the worker that is always there, and `[worker.NAME]`: more of them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Annotated[Worker, BeforeValidator(_table)]] = Field(init=False)
+
+    @property
+    def named(self) -> dict[str, Worker]:
+        """Every worker by the name of its service."""
+        more = {f"{WORKER}-{name}": worker for name, worker in self.__pydantic_extra__.items()}
+        return {WORKER: self, **more}
+
+    def of(self, service: str) -> Worker:
+        """Return what is said of the worker that runs as `service`.
+
+        Raises:
+            ConfigError: nothing is; its table was taken out since the service was started.
+        """
+        try:
+            return self.named[service]
+        except KeyError:
+            table = service.removeprefix(f"{WORKER}-")
+            raise ConfigError((f"{service}: there is no table [worker.{table}]",)) from None
+
+
+class ProxiesSection(Section):
+    """Where candidates come from and how they are judged."""
+
+    sources: tuple[str, ...] = ()
+    default_scheme: Scheme = "http"
+    judges: Annotated[tuple[str, ...], Field(min_length=1)] = ("http://httpbin.org/get",)
+    check_timeout: Annotated[Duration, Field(gt=0, le=120)] = 8.0
+    min_usable: Annotated[int, Field(ge=0)] = 10
+    fresh_for: Annotated[Duration, Field(gt=0)] = 1800.0
+    source_timeout: Annotated[Duration, Field(gt=0, le=600)] = 20.0
+    in_flight: Annotated[int, Field(ge=1, le=5000)] = 500
+
+    @field_validator("judges")
+    @classmethod
+    def _http(cls, judges: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [judge for judge in judges if urlsplit(judge).scheme not in {"http", "https"}]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} must start with http:// or https://")
+        return judges
+
+
+class SitesSection(Section):
+    """What holds for the jobs of all sites."""
+
+    slice: Annotated[Duration, Field(ge=1, le=600)] = 60.0
+    max_undrained_mb: Annotated[int, Field(ge=1, le=4096)] = 64
+    shards_per_job: Annotated[int, Field(ge=1, le=64)] = 2
+
+
+class Settings(Section):
+    """The whole of `orch.toml`."""
+
+    redis: RedisSection = RedisSection()
+    worker: WorkerSection = WorkerSection()
+    proxies: ProxiesSection = ProxiesSection()
+    sites: SitesSection = SitesSection()
+    service: dict[str, ServiceTable] = Field(default_factory=dict)
