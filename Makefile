@@ -7,7 +7,7 @@ PACKAGES = orchestrator proxies sites
 BIN      = $(VENV)/bin
 READY    = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt .ci/install | cksum | cut -d' ' -f1)
 
-.PHONY: help install demo check format test test-unit test-machine soak bench clean
+.PHONY: help install demo check format test test-unit test-machine soak bench bench-start bench-supervise clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -42,8 +42,13 @@ test-machine: $(READY) ## tests that need root or a program that .ci/run install
 soak: $(READY)   ## the chaos tests N times in a row (make soak N=20)
 	@for i in $$(seq $(N)); do echo "round $$i of $(N)"; $(BIN)/pytest -q tests/chaos -m "not machine" || exit 1; done
 
-bench: $(READY)  ## figures for the README, in data/bench/
+bench: bench-start bench-supervise ## figures for the README, in data/bench/
+
+bench-start: $(READY) ## how long the commands take that are typed most
 	@$(BIN)/python -m tests.bench
+
+bench-supervise: $(READY)  ## our supervisor beside others that are on PATH or in $$ORCH_BENCH_PATH
+	@$(BIN)/python -m tests.bench.supervise
 
 clean:           ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build
