@@ -44,7 +44,9 @@ def show(
 @app.command()
 def check() -> None:
     """Check orch.toml; all problems at once, exit code 2."""
-    home = _loaded().home
+    loaded = _loaded()
+    loaded.require_commands()
+    home = loaded.home
     where = home.config_file if home.config_file.exists() else "no orch.toml: all defaults"
     out.print(f"fine ({where})", markup=False)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from celery import __version__ as celery_version
 
-from orchestrator.core import config
+from orchestrator.core import config, declared
 from orchestrator.core.clock import Deadline
 from orchestrator.core.errors import NotRunning, OrchError
 from orchestrator.core.redis import RedisError, connect
@@ -73,11 +73,12 @@ def _python() -> Finding:
 
 
 def _configuration(home: Home, overrides: Mapping[str, str]) -> Finding:
-    config.load(home, overrides)
-    there = home.config_file.exists()
-    return Finding(
-        "configuration", ok=True, told=str(home.config_file) if there else "all defaults"
-    )
+    loaded = config.load(home, overrides)
+    loaded.require_commands()
+    told = str(home.config_file) if home.config_file.exists() else "all defaults"
+    more = {*loaded.settings.worker.named, *loaded.settings.service} - {*declared.BUILT_IN}
+    besides = f"; besides orch's own services: {', '.join(sorted(more))}" if more else ""
+    return Finding("configuration", ok=True, told=told + besides)
 
 
 def _server(home: Home, overrides: Mapping[str, str]) -> Finding:

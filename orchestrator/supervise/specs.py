@@ -8,9 +8,14 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from orchestrator.core.declared import BUILT_IN
 from orchestrator.core.files import private_folder, write_atomically
+from orchestrator.core.needs import in_order as by_needs
+from orchestrator.core.overrides import variables
+from orchestrator.core.queues import CONTROL
+from orchestrator.core.settings import WORKER, Worker
 from orchestrator.core.version import VERSION
-from orchestrator.supervise import redis_binary
+from orchestrator.supervise import declared, redis_binary
 from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
 
 if TYPE_CHECKING:
@@ -19,38 +24,71 @@ if TYPE_CHECKING:
     from orchestrator.core.config import Config
 
 #: In the order of starting; stopping is the other way round.
-ORDER = ("redis", "results", "worker", "beat")
+ORDER = BUILT_IN
 
 #: The first version whose process title can be switched off.
 TITLES_OPTIONAL = (6, 2)
 
 #: How long a worker's heartbeat may be silent, or its canary on its way, in seconds.
-WORKER_SILENCE_S = 12.0
+WORKER_SILENCE_S = 10.0
 
 
 def build(config: Config) -> list[ServiceSpec]:
-    """Return every service of the home, in the order of starting.
+    """Return every service of the home, in the order of starting: each after what it needs.
 
     Raises:
+        ConfigError: a command that the user declared is not there; all such are listed.
         BinaryMissing: Redis must be started here and there is no server.
         IncompatibleData: the server cannot read the data that is there.
     """
-    return [
-        _redis(config),
-        _python(config, "results", ("redis",), "sites.drain", start=20.0, silence=30.0),
-        _python(config, "worker", ("redis",), "orchestrator.celery_app", "worker"),
-        _python(config, "beat", ("redis", "worker"), "orchestrator.celery_app", "beat", start=20.0),
-    ]
+    config.require_commands()
+    tables = config.settings.service
+    ours = {
+        spec.name: declared.tuned(spec, tables[spec.name], config.home.path)
+        if spec.name in tables
+        else spec
+        for spec in _built_in(config)
+    }
+    own = {
+        name: declared.service(config, name, table)
+        for name, table in tables.items()
+        if name not in ours
+    }
+    return in_order(ours | own)
 
 
 def in_order(recorded: Mapping[str, ServiceSpec]) -> list[ServiceSpec]:
-    """The specs, each after what it needs."""
-    ordered: dict[str, ServiceSpec] = {}
-    while len(ordered) < len(recorded):
-        left = [spec for name, spec in recorded.items() if name not in ordered]
-        free = [s for s in left if not any(n in recorded and n not in ordered for n in s.needs)]
-        ordered |= {spec.name: spec for spec in free or left}
-    return list(ordered.values())
+    """Sort specs, ours first: each comes after what it needs; stopping is the other way round."""
+    ours = [name for kind in ORDER for name in recorded if _kind(name) == kind]
+    names = dict.fromkeys([*ours, *recorded])
+    order = by_needs({name: recorded[name].needs for name in names})
+    return [recorded[name] for name in order]
+
+
+def _kind(name: str) -> str:
+    return WORKER if name.startswith(f"{WORKER}-") else name
+
+
+def _built_in(config: Config) -> list[ServiceSpec]:
+    workers = config.settings.worker.named
+    # Ticks are short work. Whoever takes it is up before beat, and stops after it.
+    ticked = [name for name in workers if CONTROL in workers[name].queues and _auto(config, name)]
+    return [
+        _redis(config),
+        _python(config, "results", ("redis",), "sites.drain", start=20.0, silence=30.0),
+        *(
+            _python(config, name, ("redis",), "orchestrator.celery_app", "worker")
+            for name in workers
+        ),
+        _python(
+            config, "beat", ("redis", *ticked[:1]), "orchestrator.celery_app", "beat", start=20.0
+        ),
+    ]
+
+
+def _auto(config: Config, name: str) -> bool:
+    table = config.settings.service.get(name)
+    return table is None or table.auto is not False
 
 
 def _redis(config: Config) -> ServiceSpec:
@@ -60,7 +98,7 @@ def _redis(config: Config) -> ServiceSpec:
         command=_redis_command(config) if config.redis_is_local else (),
         env=_environment(config, "redis"),
         cwd=str(home.path),
-        log=LogSpec(str(home.log("redis"))),
+        log=_log(config, "redis"),
         # The write changes nothing, and is refused by a server that is full.
         probe=ProbeSpec(
             "redis", config.redis_url, command=("SETRANGE", config.keys.probe(), "0", "")
@@ -117,23 +155,46 @@ def _python(
         needs=needs,
         # The URL may hold a password: the environment of a process is its owner's only.
         env=_environment(config, name)
-        | {"ORCH_REDIS": config.redis_url, "ORCH_PREFIX": config.keys.prefix},
+        | {"ORCH_REDIS": config.redis_url, "ORCH_PREFIX": config.keys.prefix}
+        | variables(_given(config, name)),
         # Celery imports with the current folder first, and a home has a folder `sites` of its own.
         cwd=str(home.run),
-        log=LogSpec(str(home.log(name))),
-        probe=ProbeSpec("mark", str(home.mark(name)), every_s=2.0, threshold=1, max_age_s=silence),
+        log=_log(config, name),
+        probe=ProbeSpec("mark", str(home.mark(name)), every_s=2.0, threshold=2, max_age_s=silence),
         # A worker ends warm on TERM (its shards end their slices), cold on QUIT.
-        stop=(("TERM", 8.0), ("QUIT", 2.0)) if name == "worker" else (("TERM", 8.0),),
+        stop=(("TERM", 8.0), ("QUIT", 2.0)) if _kind(name) == WORKER else (("TERM", 8.0),),
         start_timeout_s=start,
-        before_stop=halt if name == "worker" else (),
-        settings=_settings_digest(config),
+        # One stops the sites for all: another worker that stops alone leaves them to the rest.
+        before_stop=halt if name == WORKER else (),
+        settings=_settings_digest(config, name),
     )
 
 
-def _settings_digest(config: Config) -> str:
-    """Changes with any setting, and with the version of orch."""
-    facts = VERSION + config.settings.model_dump_json()
+def _settings_digest(config: Config, name: str) -> str:
+    """Changes with any setting that the service reads, and with the version of orch."""
+    settings = config.settings
+    read = settings.model_dump(mode="json", include={"proxies", "sites"})
+    read["redis"] = settings.redis.model_dump(include={"url", "prefix"})
+    if name in settings.worker.named:
+        worker = settings.worker.named[name]
+        read["worker"] = worker.model_dump(mode="json", include={"concurrency", "queues"})
+    facts = VERSION + json.dumps(read, sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _given(config: Config, name: str) -> dict[str, str]:
+    """What `--set` changed for this `up` holds for its services too, as far as they read it."""
+    own = name.replace(f"{WORKER}-", f"{WORKER}.", 1)
+    mine = {f"{own}.{field}" for field in Worker.model_fields} if _kind(name) == WORKER else set()
+    return {
+        key: text
+        for key, text in config.overrides.items()
+        if key in mine or not key.startswith((f"{WORKER}.", "service."))
+    }
+
+
+def _log(config: Config, name: str) -> LogSpec:
+    return LogSpec(str(config.home.log(name)), declared.LOG_BYTES, declared.LOGS_KEPT)
 
 
 def _environment(config: Config, name: str) -> dict[str, str]:
@@ -142,6 +203,4 @@ def _environment(config: Config, name: str) -> dict[str, str]:
         "ORCH_SERVICE": name,
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
-        # What `--set` changed for this `up` holds for its services too.
-        **{f"ORCH_{key.replace('.', '_').upper()}": text for key, text in config.overrides.items()},
     }

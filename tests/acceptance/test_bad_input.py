@@ -128,9 +128,10 @@ def test_config_init_writes_an_example_that_is_right_and_never_over_another(orch
     assert orch("config", "check").returncode == 0
     text = Path(orch.home / "orch.toml").read_text()
     uncommented = "\n".join(
-        line.removeprefix("# ") if " = " in line and line.startswith("# ") else line
+        line.removeprefix("# ") if line.startswith("# [") or " = " in line else line
         for line in text.splitlines()
+        if not line.startswith(("#   ", '# binary = "/usr'))
     )
-    (orch.home / "orch.toml").write_text(uncommented.replace('binary = "/usr', '# "'))
+    (orch.home / "orch.toml").write_text(uncommented)
     assert orch("config", "check").returncode == 0, orch("config", "check").stderr
     assert orch("config", "init").returncode == 2
