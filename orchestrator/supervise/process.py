@@ -7,17 +7,19 @@ import os
 import selectors
 import signal
 import subprocess
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.core.clock import Deadline, wait_until
 from orchestrator.core.errors import BinaryMissing, ServiceFailed
-from orchestrator.supervise.ownership import Identity, family, identify
+from orchestrator.supervise.ownership import Identity, family, identify, related
 
 if TYPE_CHECKING:
     from orchestrator.core.clock import Clock
     from orchestrator.supervise.service import ServiceSpec
+
+#: Who forks while it is looked for is found by the next look; nobody keeps that up for so many.
+FAMILY_PASSES = 20
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ class Process:
             BinaryMissing: the command is not there.
             ServiceFailed: it cannot be started.
         """
-        launch = uuid.uuid4().hex
+        launch = os.urandom(16).hex()
         try:
             with open(spec.log.path, "ab") as log:  # noqa: PTH123  (a Path would be made for one call)
                 child = subprocess.Popen(
@@ -98,12 +100,28 @@ class Process:
 
     def kill_family(self) -> int:
         """Kill what the process left behind (its session, its token); return how many there were."""
-        killed = 0
-        for pid in family(self.pid, self.launch):
+        killed: set[int] = set()
+        for _ in range(FAMILY_PASSES):
+            found = set(family(self.pid, self.launch)) - killed
+            if not found:
+                break
+            for pid in found:
+                self._kill_relative(pid)
+            killed |= found
+        return len(killed)
+
+    def _kill_relative(self, pid: int) -> None:
+        handle = _pidfd(pid)
+        try:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-                killed += 1
-        return killed
+                if handle < 0:
+                    os.kill(pid, signal.SIGKILL)
+                elif related(
+                    pid, self.pid, self.launch
+                ):  # the handle holds on to whom we ask about
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            _close(handle)
 
     def watch(self, selector: selectors.BaseSelector) -> None:
         """Have `selector` wake when it ends."""
