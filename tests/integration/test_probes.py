@@ -1,0 +1,275 @@
+"""Every kind of probe against the real thing, never waiting longer than it may."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from orchestrator.core.redis import connect
+from orchestrator.supervise.probes.kinds import make_probe
+from orchestrator.supervise.probes.result import Probe, ProbeResult
+from orchestrator.supervise.service import ProbeSpec, ServiceSpec
+from tests.support.orch import alive, eventually
+from tests.support.redis_server import RedisServer
+
+WRITE = ("SETRANGE", "probe", "0", "")
+
+
+@pytest.fixture
+def selector() -> Iterator[selectors.BaseSelector]:
+    with selectors.DefaultSelector() as made:
+        yield made
+        assert not list(made.get_map()), "a probe left something open"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as made:
+        yield made
+
+
+def make(spec: ProbeSpec, selector: selectors.BaseSelector, cwd: Path = Path("/")) -> Probe:
+    return make_probe(spec, ServiceSpec("x", spec, cwd=str(cwd)), selector)
+
+
+def ask(probe: Probe, selector: selectors.BaseSelector) -> ProbeResult:
+    """Ask once as the supervisor's loop does: woken by the selector, and now and then by itself."""
+    probe.begin(time.monotonic(), "me")
+    while True:
+        result = probe.poll(time.monotonic())
+        if result is not None:
+            probe.cancel()
+            return result
+        selector.select(0.05)
+
+
+def test_redis_says_yes(server: RedisServer, selector: selectors.BaseSelector) -> None:
+    result = ask(make(ProbeSpec("redis", server.url, command=WRITE), selector), selector)
+
+    assert result.ok
+    assert result.latency_ms is not None
+    assert connect(server.url).dbsize() == 0
+
+
+def test_a_full_redis_is_alive_and_says_that_it_is_full(
+    server: RedisServer, selector: selectors.BaseSelector
+) -> None:
+    connect(server.url).config_set("maxmemory", "1")
+
+    with_write = ask(make(ProbeSpec("redis", server.url, command=WRITE), selector), selector)
+    without = ask(make(ProbeSpec("redis", server.url), selector), selector)
+
+    assert without.ok  # which is why the write is asked for
+    assert with_write.alive
+    assert not with_write.ok
+    assert "full" in with_write.error
+
+
+def test_a_suspended_redis_costs_the_timeout_and_no_more(
+    server: RedisServer, selector: selectors.BaseSelector
+) -> None:
+    assert server.process
+    os.kill(server.process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+
+    result = ask(make(ProbeSpec("redis", server.url, timeout_s=0.3), selector), selector)
+
+    os.kill(server.process.pid, signal.SIGCONT)
+    assert result == ProbeResult(ok=False, error="no answer within 0.3 s")
+    assert time.monotonic() - began < 2
+
+
+def test_a_password_is_given_and_a_wrong_one_is_refused(
+    tmp_path: Path, selector: selectors.BaseSelector
+) -> None:
+    with RedisServer(tmp_path) as server:
+        connect(server.url).config_set("requirepass", "s:e@c")
+        path = str(server.socket)
+        right = ProbeSpec("redis", f"unix://:s%3Ae%40c@{path}", command=WRITE)
+        wrong = ProbeSpec("redis", f"unix://:no@{path}", command=WRITE)
+
+        assert ask(make(right, selector), selector).ok
+        refused = ask(make(wrong, selector), selector)
+        assert refused.alive
+        assert "WRONGPASS" in refused.error
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.strip("/") or 200))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def http_port() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), Answers) as made:
+        Thread(target=made.serve_forever, daemon=True).start()
+        yield made.server_port
+        made.shutdown()
+
+
+@pytest.mark.parametrize(("status", "ok"), [(200, True), (302, True), (404, False), (503, False)])
+def test_http_says_yes_by_success(
+    http_port: int, selector: selectors.BaseSelector, status: int, ok: bool
+) -> None:
+    spec = ProbeSpec("http", f"http://127.0.0.1:{http_port}/{status}")
+
+    result = ask(make(spec, selector), selector)
+
+    assert result.ok is ok
+    assert ok or str(status) in result.error
+
+
+def test_what_is_no_http_is_a_stranger(
+    server: RedisServer, selector: selectors.BaseSelector, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def answer() -> None:
+            client, _ = listener.accept()
+            client.sendall(b"SSH-2.0-x\r\n")
+            client.recv(4096)
+            client.close()
+
+        Thread(target=answer, daemon=True).start()
+        result = ask(make(ProbeSpec("http", f"http://127.0.0.1:{port}/"), selector), selector)
+
+    assert result.stranger
+
+
+@pytest.mark.parametrize("kind", ["tcp", "http", "redis"])
+def test_nobody_there_is_absent_at_once(selector: selectors.BaseSelector, kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    targets = {"tcp": f"127.0.0.1:{port}"}
+    spec = ProbeSpec(kind, targets.get(kind, f"{kind}://127.0.0.1:{port}/"))
+
+    result = ask(make(spec, selector), selector)
+
+    assert result.absent
+    assert result.error == "nobody listens there"
+
+
+def test_tcp_says_yes_when_somebody_listens(selector: selectors.BaseSelector) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        assert ask(make(ProbeSpec("tcp", f"127.0.0.1:{port}"), selector), selector).ok
+
+
+def test_a_server_that_accepts_nobody_any_more_is_not_absent(
+    selector: selectors.BaseSelector, tmp_path: Path
+) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(str(path))
+        listener.listen(0)
+        first.connect(str(path))
+
+        result = ask(make(ProbeSpec("redis", f"unix://{path}"), selector), selector)
+
+    assert not result.absent  # else a second server would be started over its data
+    assert "accepts no connection" in result.error
+
+
+@pytest.mark.parametrize(
+    ("script", "ok", "word"),
+    [("true", True, ""), ("exit 3", False, "ended with 3"), ("sleep 60", False, "no answer")],
+)
+def test_a_command_says_yes_by_its_exit_code(
+    selector: selectors.BaseSelector, script: str, ok: bool, word: str
+) -> None:
+    spec = ProbeSpec("exec", command=("sh", "-c", script), timeout_s=0.5)
+
+    result = ask(make(spec, selector), selector)
+
+    assert result.ok is ok
+    assert word in result.error
+
+
+def test_a_late_command_is_ended_with_its_children(
+    selector: selectors.BaseSelector, tmp_path: Path
+) -> None:
+    script = f"sleep 60 & echo $! > {tmp_path}/pid; wait"
+    spec = ProbeSpec("exec", command=("sh", "-c", script), timeout_s=0.5)
+
+    assert not ask(make(spec, selector), selector).ok
+
+    child = int((tmp_path / "pid").read_text())
+    eventually(lambda: not alive(child))
+
+
+def test_a_command_that_is_not_there_says_so(selector: selectors.BaseSelector) -> None:
+    result = ask(make(ProbeSpec("exec", command=("/no/such",)), selector), selector)
+
+    assert not result.ok
+    assert "/no/such" in result.error
+
+
+def test_a_file_of_an_earlier_start_proves_nothing(
+    selector: selectors.BaseSelector, tmp_path: Path
+) -> None:
+    file = tmp_path / "ready"
+    file.touch()
+    probe = make(ProbeSpec("file", str(file), max_age_s=0), selector)
+    probe.reset(fresh=True)
+
+    before = ask(probe, selector)
+    os.utime(file, ns=(1, 1))
+    after = ask(probe, selector)
+
+    assert "earlier start" in before.error
+    assert after.ok
+
+
+def test_a_file_that_is_no_longer_touched_is_told_by_our_clock_only(tmp_path: Path) -> None:
+    file = tmp_path / "beat"
+    with selectors.DefaultSelector() as selector:
+        probe = make(ProbeSpec("file", str(file), max_age_s=10), selector)
+        probe.reset(fresh=True)
+        touch: list[Callable[[], None]] = [
+            file.touch,
+            lambda: os.utime(file, (2e9, 2e9)),  # the wall clock has jumped ahead
+            lambda: None,
+        ]
+        found = []
+        for second, act in zip((0.0, 8.0, 19.0), touch, strict=True):
+            act()
+            probe.begin(second, "me")
+            found.append(probe.poll(second))
+
+    assert [result and result.ok for result in found] == [True, True, False]
+    assert found[2]
+    assert "11 s" in found[2].error
+
+
+def test_one_that_cannot_be_asked_is_ready_when_it_has_run_for_a_while(
+    selector: selectors.BaseSelector,
+) -> None:
+    probe = make(ProbeSpec("alive", settle_s=1.0), selector)
+    probe.reset(fresh=True)
+    said = []
+    for now in (10.0, 10.9, 11.0):
+        probe.begin(now, "me")
+        result = probe.poll(now)
+        said.append(result and result.ok)
+
+    assert said == [False, False, True]
+    probe.reset(fresh=False)
+    probe.begin(12.0, "me")
+    result = probe.poll(12.0)
+    assert result
+    assert result.ok

@@ -1,0 +1,63 @@
+"""systemd's notify protocol, spoken to a real datagram socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.supervise.notify import NEVER, Notify
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(5)
+        yield listener
+
+
+def test_the_manager_hears_ready_alive_and_stopping(manager: socket.socket) -> None:
+    notify = Notify(manager.getsockname(), watchdog_s=10.0)
+
+    notify.ready("ready: redis")
+    notify.tick(100.0)
+    notify.tick(104.0)  # not yet due
+    notify.stopping()
+
+    heard = [manager.recv(4096).decode() for _ in range(3)]
+    assert heard[0].splitlines() == ["READY=1", f"MAINPID={os.getpid()}", "STATUS=ready: redis"]
+    assert heard[1:] == ["WATCHDOG=1", "STOPPING=1"]
+    assert notify.due == 105.0
+
+
+def test_a_manager_that_has_gone_disturbs_nobody(manager: socket.socket) -> None:
+    notify = Notify(manager.getsockname())
+    manager.close()
+
+    notify.stopping()
+
+    assert not notify.address
+    assert notify.due == NEVER
+
+
+def test_services_do_not_inherit_the_right_to_talk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "@bus")
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+
+    first, again = Notify.from_environment(), Notify.from_environment()
+
+    assert first == again == Notify("@bus", 30.0)
+    assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & set(os.environ)
+
+
+def test_a_watchdog_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "@bus")
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+
+    assert Notify.from_environment().watchdog_s is None
