@@ -3,6 +3,8 @@
 VENV    ?= .venv
 PYTHON  ?= $(shell .ci/find-python)
 N       ?= 20
+# Most of a test's time is waiting for real processes: so many run at once.
+AT_ONCE ?= 4
 PACKAGES = orchestrator proxies sites
 BIN      = $(VENV)/bin
 READY    = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt .ci/install | cksum | cut -d' ' -f1)
@@ -34,13 +36,16 @@ test-unit: $(READY) ## unit and contract tests only
 	@$(BIN)/pytest -q tests/unit tests/contract
 
 test: $(READY)   ## every test that needs nothing but what make installs
-	@$(BIN)/pytest -m "not machine"
+	@failed=0; \
+	$(BIN)/pytest -m "not machine and not alone" -n $(AT_ONCE) --dist worksteal || failed=1; \
+	$(BIN)/pytest -m "alone and not machine" || failed=1; \
+	exit $$failed
 
 test-machine: $(READY) ## tests that need root or a program that .ci/run installs
 	@$(BIN)/pytest -m machine
 
-soak: $(READY)   ## the chaos tests N times in a row (make soak N=20)
-	@for i in $$(seq $(N)); do echo "round $$i of $(N)"; $(BIN)/pytest -q tests/chaos -m "not machine" || exit 1; done
+soak: $(READY)   ## the chaos tests N times in a row (make soak N=20); what failed is kept in data/soak/
+	@.ci/soak "$(BIN)/pytest" $(N) $(AT_ONCE)
 
 bench: bench-start bench-supervise ## figures for the README, in data/bench/
 

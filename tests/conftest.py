@@ -10,11 +10,12 @@ import pytest
 from hypothesis import settings
 
 from orchestrator.core.redis import Redis, connect
+from tests.support import evidence
 from tests.support.orch import Orch, a_home
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the ends of all logs of its homes to what is said about a failed test."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder is not None:
+        report.sections += evidence.of(folder)
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pty
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -245,10 +246,8 @@ def test_ctrl_c_while_a_detached_start_is_waited_for_stops_it(orch: Orch) -> Non
 
 
 def test_a_home_with_a_long_path_is_found_with_another_runtime_folder(tmp_path: Path) -> None:
-    runtime = tmp_path / "runtime"
-    runtime.mkdir(mode=0o700)
-    with a_home(tmp_path / ("x" * 80)) as orch:
-        orch.environment["XDG_RUNTIME_DIR"] = str(runtime)
+    with tempfile.TemporaryDirectory() as runtime, a_home(tmp_path / ("x" * 80)) as orch:
+        orch.environment["XDG_RUNTIME_DIR"] = runtime
         orch.up("redis")
         del orch.environment["XDG_RUNTIME_DIR"]  # as in cron
 
