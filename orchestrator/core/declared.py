@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import needs, which
 from orchestrator.core.queues import QUEUES
-from orchestrator.core.service_table import TARGETS
+from orchestrator.core.service_table import TARGETS, ProbeTable
 from orchestrator.core.settings import WORKER, Worker
 
 if TYPE_CHECKING:
@@ -77,10 +77,9 @@ def commands_missing(services: object, home: Path) -> list[Problem]:
 
 def _programs(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and first word of every command in a table."""
-    probes = _tables({key: table.get(key) for key in ("ready", "alive")})
     commands = {
         "command": table.get("command"),
-        **{f"{key}.exec": probe.get("exec") for key, probe in probes.items()},
+        **{f"{key}.exec": probe.get("exec") for key, probe in _probes(table).items()},
     }
     for key, command in commands.items():
         words = command if isinstance(command, list | tuple) else ()
@@ -147,7 +146,7 @@ def _tuned(name: str, table: Mapping[str, Any]) -> list[Problem]:
         for word in FIXED
         if word in table
     ]
-    probes = _tables({word: table.get(word) for word in ("ready", "alive")})
+    probes = _probes(table)
     found += [
         Problem(
             f"{key}.ready.{word}",
@@ -157,9 +156,9 @@ def _tuned(name: str, table: Mapping[str, Any]) -> list[Problem]:
         for word in TARGETS
         if word in probes.get("ready", {})
     ]
-    alive = [word for word in TARGETS if word in probes.get("alive", {})]
-    if len(alive) > 1:
-        found.append(Problem(f"{key}.alive", f"names {' and '.join(alive)}; only one can be asked"))
+    alive = probes.get("alive", {})
+    if any(word in alive for word in TARGETS):
+        found += _asked(f"{key}.alive", alive)
     return found
 
 
@@ -171,17 +170,24 @@ def _declared(name: str, table: Mapping[str, Any]) -> list[Problem]:
         close = difflib.get_close_matches(name, BUILT_IN, n=1)
         hint = f"; did you mean [service.{close[0]}]?" if close else ""
         found.append(Problem(f"{key}.command", f"is missing{hint}"))
-    for word, probe in _tables({word: table.get(word) for word in ("ready", "alive")}).items():
-        asked = [target for target in TARGETS if target in probe]
-        if not asked:
-            text = f"needs a target: one of {', '.join(TARGETS)}"
-            found.append(Problem(f"{key}.{word}", text))
-        if len(asked) > 1:
-            text = f"names {' and '.join(asked)}; only one can be asked"
-            found.append(Problem(f"{key}.{word}", text))
-        if asked and "max_age" in probe and "file" not in asked:
-            found.append(Problem(f"{key}.{word}.max_age", "goes with file only"))
+    for word, probe in _probes(table).items():
+        found += _asked(f"{key}.{word}", probe)
     return found
+
+
+def _probes(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return _tables({word: table.get(word) for word in ("ready", "alive")})
+
+
+def _asked(key: str, probe: Mapping[str, Any]) -> list[Problem]:
+    targets = [target for target in TARGETS if target in probe]
+    if len(targets) > 1:
+        return [Problem(key, f"names {' and '.join(targets)}; only one can be asked")]
+    if not targets and probe.keys() <= ProbeTable.model_fields.keys():  # else a target is misspelt
+        return [Problem(key, f"needs a target: one of {', '.join(TARGETS)}")]
+    if "max_age" in probe and targets and targets != ["file"]:
+        return [Problem(f"{key}.max_age", "goes with file only")]
+    return []
 
 
 def _needed(services: Mapping[str, Mapping[str, Any]], ours: list[str]) -> list[Problem]:

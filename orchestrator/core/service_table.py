@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import shlex
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -52,13 +53,13 @@ def _http(value: object) -> str:
     text = str(value)
     parts = urlsplit(text)
     if parts.scheme == "https":
-        raise ValueError("TLS is not spoken here; use exec, like exec = ['curl', '-fs', URL]")
+        raise ValueError('https is not spoken here; use exec = ["curl", "-fs", URL]')
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError("must be a URL like http://127.0.0.1:8080/health")
     if parts.username or parts.password:
         raise ValueError("no user and password are sent; use exec")
-    if any(not character.isprintable() or character == " " for character in text):
-        raise ValueError("blanks and line ends must be written as %20 and so on")
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ValueError("blanks, and what is not ASCII, must be written like %20")
     _port(parts.netloc.rpartition(":")[2] if _names_port(parts.netloc) else "80")
     _host(parts.hostname)
     return text
@@ -98,7 +99,7 @@ def _environment(value: object) -> object:
         return value
     ours = sorted(name for name in value if name.startswith("ORCH_"))
     if ours:
-        raise ValueError(f"{ours[0]}: variables that begin with ORCH_ are set by orch alone")
+        raise ValueError(f"variables that begin with ORCH_ are set by orch alone: {ours[0]}")
     if any(not name or "=" in name or "\0" in f"{name}{text}" for name, text in value.items()):
         raise ValueError("a name cannot be empty or hold a =, and nothing can hold a zero byte")
     return {name: _text(text) for name, text in value.items()}

@@ -20,6 +20,8 @@ Scheme = Literal["http", "https", "socks4", "socks5"]
 #: The service of `[worker]`; that of `[worker.NAME]` has the name behind it and a hyphen.
 WORKER = "worker"
 
+MOST_CHILDREN = 256
+
 
 class RedisSection(Section):
     """Where Redis is. Without `url` a private one is started on a Unix socket in `data/run/`."""
@@ -59,10 +61,17 @@ def _once(queues: tuple[Queue, ...]) -> tuple[Queue, ...]:
     return queues
 
 
+def _concurrency(value: object) -> object:
+    number = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if value != "auto" and not 1 <= number <= MOST_CHILDREN:
+        raise ValueError(f'must be "auto" or a number from 1 to {MOST_CHILDREN}')
+    return value
+
+
 class Worker(Section):
     """A Celery worker; `auto` is one child for each processor, and all queues unless some are named."""
 
-    concurrency: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 8
+    concurrency: Annotated[int | Literal["auto"], BeforeValidator(_concurrency)] = 8
     queues: Annotated[tuple[Queue, ...], BeforeValidator(_list), AfterValidator(_once)] = QUEUES
 
     def slots(self) -> int:
