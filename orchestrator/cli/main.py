@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import services
+from orchestrator.cli import look, services
 from orchestrator.cli.console import Invocation, invocation
 from orchestrator.cli.groups import LazyGroup
 from orchestrator.core.errors import ConfigError
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 services.add_to(app)
+look.add_to(app)
 
 
 def _version(asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""`orch up`, `down`, `restart`, `status`, `logs`, `doctor`: the services of a home."""
+"""`orch up`, `down`, `restart`, `stop`: the services of a home."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.console import emit_json, err, invocation, out
-from orchestrator.cli.follow import follow
+from orchestrator.cli import complete
+from orchestrator.cli.console import err, invocation, out
 from orchestrator.cli.later import later
-from orchestrator.cli.quick import snapshot, status_code
-from orchestrator.cli.tables import services_table
 from orchestrator.core.clock import Deadline
-from orchestrator.core.errors import ConfigError, NotRunning
+from orchestrator.core.errors import ConfigError
 from orchestrator.core.home import Home
 
 bring_up = later("orchestrator.operate.launch", "bring_up")
 bring_down = later("orchestrator.operate.launch", "bring_down")
 request = later("orchestrator.operate.launch", "request")
+apply_changes = later("orchestrator.operate.launch", "apply_changes")
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+#: Several services one after the other, each within its own time, in seconds.
+RESTART_S = 120.0
+
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for the ordered stop.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file to the command line."""
-    for command in (up, down, restart, status, logs):
+    for command in (up, down, stop, restart):
         app.command(command.__name__)(command)
 
 
 def up(
     services: Annotated[
-        list[str] | None, typer.Argument(help="Only these, and what they need.")
+        list[str] | None,
+        typer.Argument(help="Only these, and what they need.", autocompletion=complete.services),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Leave it running, and return.")
@@ -48,50 +51,53 @@ def up(
     raise typer.Exit(code)
 
 
-def down(
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the ordered stop.")] = 60.0,
-) -> None:
+def down(timeout: Timeout = 60.0) -> None:
     """Stop sites, beat, worker, results and Redis, in this order."""
     stopped = bring_down(Home.find(invocation.get().home), Deadline.after(timeout))
     out.print("stopped" if stopped else "nothing was running")
 
 
+def stop(
+    services: Annotated[
+        list[str], typer.Argument(help="Names of services.", autocompletion=complete.services)
+    ],
+    timeout: Timeout = 60.0,
+) -> None:
+    """Stop some services, and those that need them; `orch down` stops all, `orch up S` starts one."""
+    home, deadline = Home.find(invocation.get().home), Deadline.after(timeout)
+    before = _stopped(request(home, "status", None, deadline))
+    after = _stopped(request(home, "stop", services, deadline))
+    ended = [name for name in after if name not in before]
+    told = f"stopped: {', '.join(ended)}" if ended else f"not running: {', '.join(services)}"
+    out.print(told, markup=False)
+
+
 def restart(
-    service: Annotated[str, typer.Argument(help="redis, worker, beat or results.")],
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of services.", autocompletion=complete.services),
+    ] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Those that are declared otherwise by now.")
+    ] = False,
 ) -> None:
-    """Restart one service, also one that has failed."""
-    home = Home.find(invocation.get().home)
-    answer = request(home, "restart", [service], Deadline.after(120.0))
-    row = next(row for row in answer["services"] if row["name"] == service)
-    out.print(f"{service} is {row['state']} (pid {row['pid']})", markup=False)
+    """Restart services, also failed ones; --changed applies a new configuration or version."""
+    if changed == bool(services):
+        raise ConfigError(("name services, or say --changed",), hint="`orch status` shows them")
+    current = invocation.get()
+    home, deadline = Home.find(current.home), Deadline.after(RESTART_S)
+    if changed:
+        done = apply_changes(home, current.overrides, deadline)
+        told = f"applied to: {', '.join(done)}" if done else "nothing differs: all is as declared"
+        out.print(told, markup=False)
+        return
+    answer = request(home, "restart", services, deadline)
+    for row in answer["services"]:
+        if row["name"] in (services or ()):
+            whose = f"pid {row['pid']}" if row["pid"] else "not ours"
+            out.print(f"{row['name']} is {row['state']} ({whose})", markup=False)
 
 
-def status(json: Json = False) -> None:
-    """Show what runs. Exit code: 0 all ready, 1 something is not, 3 not running."""
-    home = Home.find(invocation.get().home)
-    found = snapshot(str(home.path))
-    if json:
-        emit_json(found)
-    elif found["supervisor"]["state"] != "running":
-        raise NotRunning(
-            f"nothing is running in {home.path}", hint="`orch up -d` starts the services"
-        )
-    else:
-        out.print(services_table(found))
-    raise typer.Exit(status_code(found))
-
-
-def logs(
-    service: Annotated[str | None, typer.Argument(help="One service; all by default.")] = None,
-    following: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
-    lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
-    ] = 20,
-) -> None:
-    """Show the ends of the services' logs."""
-    home = Home.find(invocation.get().home)
-    known = sorted(path.stem for path in home.logs.glob("*.log"))
-    if service is not None and service not in known:
-        there = ", ".join(known) or "none yet: `orch up` starts the services"
-        raise ConfigError((f"no log of {service!r}; there are: {there}",))
-    follow(home, [service] if service else known, lines=lines, following=following)
+def _stopped(answer: dict[str, list[dict[str, str]]]) -> list[str]:
+    """The names of the services that do not run, the first to be stopped first."""
+    return [row["name"] for row in reversed(answer["services"]) if row["state"] == "stopped"]

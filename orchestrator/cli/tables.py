@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.core import duration
 from orchestrator.core.clock import SYSTEM
@@ -25,27 +26,45 @@ COLOURS = {
 
 def services_table(status: Mapping[str, Any]) -> Table:
     """The services of `orch status`, with the pool and the sites in the last lines."""
-    table = Table(title=f"orch · {status['home']}", title_justify="left", caption_justify="left")
+    title = Text(f"orch · {status['home']}", style="italic")
+    table = Table(title=title, title_justify="left", caption_justify="left")
     for name in ("service", "state", "pid", "for", "restarts", "memory", "probe"):
-        table.add_column(name, justify="right" if name in {"pid", "restarts", "memory"} else "left")
+        right = name in {"pid", "restarts", "memory"}
+        table.add_column(name, justify="right" if right else "left", no_wrap=name == "service")
     now = SYSTEM.wall()
     for row in status["services"]:
-        memory = f"{row['rss_bytes'] / 1e6:.0f} MB" if row["rss_bytes"] else ""
-        probe = row["probe"]
-        told = (
-            f"{probe['latency_ms']:g} ms" if probe["ok"] and probe["latency_ms"] is not None else ""
-        )
         table.add_row(
-            row["name"] + (" (not ours)" if row["external"] else ""),
-            f"[{COLOURS[row['state']]}]{row['state']}[/]",
+            row["name"] + whose(row),
+            Text(row["state"], style=COLOURS.get(row["state"], "")),
             str(row["pid"] or ""),
             duration.show(max(0.0, now - row["since"])),
             str(row["restarts"]),
-            memory,
-            told or probe["error"],
+            f"{row['rss_bytes'] / 1e6:.0f} MB" if row["rss_bytes"] else "",
+            Text(_probe(row)),
         )
-    table.caption = "\n".join(_captions(status))
+    table.caption = Text("\n".join(_captions(status)))
     return table
+
+
+def whose(row: Mapping[str, Any]) -> str:
+    """What is to be said of a service that this supervisor did not start."""
+    if row["external"]:
+        return " (not ours)"
+    return " (adopted)" if row["adopted"] else ""
+
+
+def reason(row: Mapping[str, Any]) -> str:
+    """Why it is not ready, on one line; nothing for one that is ready, or shall not run."""
+    if row["state"] in {"ready", "stopped", "stopping"}:
+        return ""
+    return " ".join(str(row["probe"]["error"]).split())
+
+
+def _probe(row: Mapping[str, Any]) -> str:
+    latency = row["probe"]["latency_ms"]
+    if row["state"] == "ready" and latency is not None:
+        return f"{latency:.0f} ms" if latency >= 1 else f"{latency:.1f} ms"
+    return reason(row)
 
 
 def _captions(status: Mapping[str, Any]) -> list[str]:
