@@ -53,8 +53,10 @@ class Farewell:
             for keeper in self._keepers:
                 keeper.kill()
         self._look_after_hooks(late=kill or now >= self._deadline)
-        while not self._hooks and self._keepers:
+        while self._keepers:
             keeper = self._keepers[0]
+            if self._hooks and keeper.spec.before_stop:
+                return  # who comes before it may end meanwhile
             keeper.stop()
             if keeper.state is not ServiceState.STOPPED:
                 return

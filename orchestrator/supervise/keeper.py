@@ -123,12 +123,12 @@ class Keeper:
         if self.process is not None and self.process.ended():
             self._on_end(self.process, now, blameless=not needs_ready)
         if self.state in (_S.STOPPED, _S.BACKOFF):
-            if self.wanted and needs_ready and now >= self._retry_at:
-                self._start(now)
-        elif self.state is _S.STOPPING:
-            if self._ladder:
-                self._ladder.tick(now)
-        elif self.state is not _S.FAILED:
+            if not (self.wanted and needs_ready and now >= self._retry_at):
+                return
+            self._start(now)
+        if self.state is _S.STOPPING and self._ladder:
+            self._ladder.tick(now)
+        elif self.state not in (_S.STOPPING, _S.FAILED, _S.STOPPED):
             self._ask(now, judge=needs_ready)
             self._look_after(now)
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 #: The first probes of a start are this far apart, in seconds; then each twice the one before.
 FIRST_PAUSE_S = 0.004
-LONGEST_STARTING_PAUSE_S = 0.1
+LONGEST_STARTING_PAUSE_S = 0.02
+#: A command is a process each time.
+LONGEST_PAUSE_OF_COMMANDS_S = 0.25
 
 
 class Pulse:
@@ -56,7 +58,9 @@ class Pulse:
     def again_soon(self, now: float) -> None:
         """It is still starting: ask again after a short, growing pause."""
         self._ask_at = now + self._pause
-        self._pause = min(2 * self._pause, LONGEST_STARTING_PAUSE_S)
+        is_command = self._spec.probe.kind == "exec"
+        longest = LONGEST_PAUSE_OF_COMMANDS_S if is_command else LONGEST_STARTING_PAUSE_S
+        self._pause = min(2 * self._pause, longest)
 
     def again_later(self, now: float) -> None:
         """It runs: ask whether it lives, at the usual distance."""
