@@ -1,0 +1,185 @@
+"""Services and workers that a user declares in `orch.toml`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import urllib.request
+
+import pytest
+
+from tests.support.orch import SMALL, Orch, eventually
+
+ALL_WRONG = """
+[worker.heavy]
+queues = ["shard"]
+[proxies]
+check_timeout = "soon"
+[service.a]
+command = ["sleep", "9"]
+needs = ["b", "redsi"]
+[service.b]
+command = ["no-such-program"]
+needs = ["a"]
+ready = { http = "https://127.0.0.1/" }
+[service.c]
+command = ["sleep", "9"]
+ready = { every = "1s" }
+alive = { tcp = "127.0.0.1:99999" }
+stop_signal = "STOP"
+comand = 3
+[service.redis]
+command = ["valkey-server"]
+"""
+
+
+@pytest.mark.parametrize("words", [("up", "-d"), ("up",), ("config", "check")])
+def test_every_mistake_is_told_at_once_and_nothing_is_started(
+    orch: Orch, words: tuple[str, ...]
+) -> None:
+    (orch.home / "orch.toml").write_text(ALL_WRONG)
+
+    done = orch(*words)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    for part in (
+        "worker.heavy.queues.0 = 'shard'",
+        "proxies.check_timeout = 'soon'",
+        "service.a.needs: no such service: redsi; did you mean redis?",
+        "needs in a circle: a -> b -> a",
+        "service.b.command: 'no-such-program' is not found on the PATH",
+        "service.b.ready.http",
+        "service.c.ready: needs a target",
+        "service.c.alive.tcp = '127.0.0.1:99999'",
+        "service.c.stop_signal = 'STOP'",
+        "service.c.comand: no such key; did you mean command?",
+        "service.redis.command: redis is a service of orch's own",
+    ):
+        assert part in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not orch.processes()
+
+
+@pytest.mark.parametrize("words", [("up", "-d"), ("config", "check")])
+def test_a_command_that_is_not_there_is_told_before_anything_starts(
+    orch: Orch, words: tuple[str, ...]
+) -> None:
+    (orch.home / "orch.toml").write_text('[service.own]\ncommand = ["./run.sh"]\n')
+
+    done = orch(*words)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "service.own.command" in done.stderr
+    assert f"{orch.home.resolve() / 'run.sh'} is not there" in done.stderr
+    assert not orch.processes()
+    assert orch("doctor").returncode == 1
+
+
+def test_a_service_of_the_users_own_is_ready_when_it_answers_and_ends_before_what_it_needs(
+    orch: Orch,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (orch.home / "orch.toml").write_text(
+        f"""{SMALL}
+[service.web]
+command = ["python", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+needs = ["redis"]
+ready = {{ http = "http://127.0.0.1:{port}/orch.toml" }}
+env = {{ PYTHONDONTWRITEBYTECODE = 1 }}
+"""
+    )
+
+    orch.up("web")  # returns when it is ready
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/orch.toml", timeout=5) as answer:
+        assert b"[service.web]" in answer.read()
+    rows = {row["name"]: row["state"] for row in orch.status()["services"]}
+    assert rows["redis"] == rows["web"] == "ready"
+    assert rows["worker"] == "stopped"
+    assert '"GET /orch.toml HTTP/1.0" 200' in (orch.home / "data/logs/web.log").read_text()
+    assert orch("down").returncode == 0
+    ended = [event["service"] for event in orch.events() if event["event"] == "service.ended"]
+    assert ended == ["web", "redis"]
+
+
+def test_a_killed_service_is_started_again_and_finds_the_project_in_its_environment(
+    orch: Orch,
+) -> None:
+    (orch.home / "orch.toml").write_text(
+        """
+[service.own]
+command = ["sh", "-c", "env > own.env; exec sleep 1000"]
+needs = ["redis"]
+ready = { file = "own.env" }
+env = { WHO = "me" }
+"""
+    )
+    orch.up("own")
+    first = orch.pid("own")
+
+    words = dict(
+        line.partition("=")[::2] for line in (orch.home / "own.env").read_text().splitlines()
+    )
+    socket_path = f"{orch.home.resolve()}/data/run/redis.sock"
+    assert words["REDIS_URL"] == f"unix://{socket_path}"
+    assert words["CELERY_BROKER_URL"].startswith(f"redis+socket://{socket_path}")
+    assert words["ORCH_HOME"] == str(orch.home.resolve())
+    assert (words["ORCH_SERVICE"], words["WHO"]) == ("own", "me")
+
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: orch.service("own")["state"] == "ready" and orch.pid("own") != first)
+
+
+def test_a_second_worker_takes_what_it_is_told_to_and_is_asked_by_its_own_canary(
+    orch: Orch,
+) -> None:
+    (orch.home / "orch.toml").write_text(
+        """
+[worker]
+concurrency = 1
+queues = ["control"]
+[worker.heavy]
+concurrency = 2
+queues = ["shards"]
+"""
+    )
+
+    orch.up("worker", "worker-heavy")
+
+    marks = {
+        name: json.loads((orch.home / f"data/run/{name}.mark.json").read_text())
+        for name in ("worker", "worker-heavy")
+    }
+    assert marks["worker"]["takes"] == ["control"]
+    assert marks["worker-heavy"]["takes"] == ["shards"]
+    assert (marks["worker"]["slots"], marks["worker-heavy"]["slots"]) == (1, 2)
+    assert marks["worker"]["queues"][-1] != marks["worker-heavy"]["queues"][-1]
+
+
+def test_a_service_that_is_not_automatic_starts_only_when_it_is_named(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(
+        """
+[service.results]
+auto = false
+[service.beat]
+auto = false
+[service.worker]
+auto = false
+[service.own]
+command = ["sleep", "1000"]
+ready = { after = "100ms" }
+auto = false
+"""
+    )
+
+    orch.up()
+
+    rows = {row["name"]: row["state"] for row in orch.status()["services"]}
+    assert rows.pop("redis") == "ready"
+    assert set(rows.values()) == {"stopped"}
+    orch.up("own")
+    assert orch.service("own")["state"] == "ready"
