@@ -89,7 +89,10 @@ class StatusReader:
         """Say why nobody works on a job, where somebody should."""
         if shards or job.state is JobState.STOPPING:
             return ""
-        return "" if Nodes(self._redis, self._keys).slots(SHARDS) else "no worker is running"
+        nodes = Nodes(self._redis, self._keys).live()
+        if any(SHARDS in node.takes for node in nodes):
+            return ""
+        return "no worker that takes shards is running" if nodes else "no worker is running"
 
 
 def _mean_rate(job: Job, stats: Stats) -> float:
