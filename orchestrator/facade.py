@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 #: How long a start or a stop of services may take before we say so, in seconds.
 SERVICES_S = 120.0
-CELERY = ("worker", "beat", "results")
 
 
 class Orchestrator:
@@ -141,8 +140,8 @@ class Orchestrator:
         self.start(["redis"], timeout=timeout)
 
     def start_celery(self, *, timeout: float = SERVICES_S) -> None:
-        """Start worker, beat and results (and Redis); ready on return. Idempotent."""
-        self.start(CELERY, timeout=timeout)
+        """Start the workers, beat and results (and Redis); ready on return. Idempotent."""
+        self.start(specs.of_celery(self.context.config), timeout=timeout)
 
     def restart_celery_if_dead(self, *, timeout: float = SERVICES_S) -> bool:
         """Restart the worker unless it is alive; tell whether it was."""

@@ -57,6 +57,12 @@ def build(config: Config) -> list[ServiceSpec]:
     return in_order(ours | own)
 
 
+def of_celery(config: Config) -> list[str]:
+    """Name the services that tasks need: every worker that is started by itself, beat and results."""
+    workers = [name for name in config.settings.worker.named if _auto(config, name)]
+    return [*workers, "beat", "results"]
+
+
 def in_order(recorded: Mapping[str, ServiceSpec]) -> list[ServiceSpec]:
     """Sort specs, ours first: each comes after what it needs; stopping is the other way round."""
     ours = [name for kind in ORDER for name in recorded if _kind(name) == kind]

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 from tests.support.orch import SMALL, Orch, eventually
+from tests.support.site_server import Site, tree
 
 ALL_WRONG = """
 [worker.heavy]
@@ -32,6 +33,19 @@ stop_signal = "STOP"
 comand = 3
 [service.redis]
 command = ["valkey-server"]
+"""
+
+SITE = """
+start_urls = ["{url}"]
+allow_private = true
+proxies = "never"
+rate = 100
+contact = "mailto:nobody@example.org"
+[[follow]]
+[item]
+css = "div.item"
+[item.fields]
+title = "h2::text"
 """
 
 
@@ -134,7 +148,7 @@ env = { WHO = "me" }
     eventually(lambda: orch.service("own")["state"] == "ready" and orch.pid("own") != first)
 
 
-def test_a_second_worker_takes_what_it_is_told_to_and_is_asked_by_its_own_canary(
+def test_a_second_worker_takes_what_it_is_told_to_and_a_job_is_done_by_it_alone(
     orch: Orch,
 ) -> None:
     (orch.home / "orch.toml").write_text(
@@ -148,7 +162,7 @@ queues = ["shards"]
 """
     )
 
-    orch.up("worker", "worker-heavy")
+    orch.up()
 
     marks = {
         name: json.loads((orch.home / f"data/run/{name}.mark.json").read_text())
@@ -157,7 +171,17 @@ queues = ["shards"]
     assert marks["worker"]["takes"] == ["control"]
     assert marks["worker-heavy"]["takes"] == ["shards"]
     assert (marks["worker"]["slots"], marks["worker-heavy"]["slots"]) == (1, 2)
-    assert marks["worker"]["queues"][-1] != marks["worker-heavy"]["queues"][-1]
+    assert marks["worker"]["queues"][-1] != marks["worker-heavy"]["queues"][-1]  # of the canary
+    with Site(tree(12)) as site:
+        (orch.home / "sites").mkdir()
+        (orch.home / "sites/tree.toml").write_text(SITE.format(url=site.url("/0.html")))
+        done = orch("sites", "start", "tree")
+    assert done.returncode == 0, done.stdout + done.stderr
+    logs = {name: (orch.home / f"data/logs/{name}.log").read_text() for name in marks}
+    assert "Task sites.tasks.shard[" not in logs["worker"]
+    assert "Task sites.tasks.tick[" in logs["worker"]
+    assert "Task sites.tasks.shard[" in logs["worker-heavy"]
+    assert "Task sites.tasks.tick[" not in logs["worker-heavy"]
 
 
 def test_a_service_that_is_not_automatic_starts_only_when_it_is_named(orch: Orch) -> None:

@@ -266,6 +266,15 @@ def test_beat_needs_a_worker_that_takes_its_ticks(
     assert build(tmp_path, text)["beat"].needs == needs
 
 
+def test_celery_is_every_worker_that_is_started_by_itself(tmp_path: Path) -> None:
+    text = "[worker.a]\n[worker.b]\n[service.worker-b]\nauto = false\n"
+    (tmp_path / "orch.toml").write_text(text)
+
+    names = specs.of_celery(config.load(Home(tmp_path)))
+
+    assert names == ["worker", "worker-a", "beat", "results"]
+
+
 def test_only_one_worker_stops_the_sites_for_all(tmp_path: Path) -> None:
     built = build(tmp_path, "[worker.heavy]\n")
 
