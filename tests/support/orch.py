@@ -13,6 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from orchestrator.core.clock import Deadline
+from orchestrator.core.errors import OrchError
+from orchestrator.core.home import Home
+from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.ownership import launched, pids
 
 #: One worker child is enough for most tests, and quick.
@@ -60,8 +64,17 @@ class Orch:
             raise AssertionError(f"{words}: {done.stdout!r} {done.stderr!r}") from None
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.json("status", "--json")
-        return found
+        """What the supervisor says, or when there is none the command: much is asked of it."""
+        try:
+            return self.ask("status")
+        except OrchError:
+            found: dict[str, Any] = self.json("status", "--json")
+            return found
+
+    def ask(self, what: str, **more: Any) -> dict[str, Any]:
+        """Ask the supervisor itself, which costs no process; what it refuses is an error."""
+        socket = Home(self.home.resolve()).socket("control.sock")
+        return checked(ask(socket, {"do": what, **more}, Deadline.after(60)))
 
     def service(self, name: str) -> dict[str, Any]:
         rows = {row["name"]: row for row in self.status()["services"]}
