@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from orchestrator.cli.quick import snapshot, status_code
 from orchestrator.cli.tables import services_table
 from orchestrator.core.errors import ConfigError, NotRunning
 from orchestrator.core.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 follow = later("orchestrator.cli.follow", "follow")
 show_events = later("orchestrator.cli.event_log", "show")
@@ -64,10 +67,7 @@ def logs(
     """Show the ends of the services' logs, in the order of their times."""
     home = Home.find(invocation.get().home)
     there = names.logs(home)
-    known = {*there, *names.services(home)} if following else set(there)
-    if unknown := [name for name in services or () if name not in known]:
-        listed = ", ".join(there) or "none yet: `orch up` starts the services"
-        raise ConfigError(tuple(f"no log of {name!r}; there are: {listed}" for name in unknown))
+    _check(services or (), there, {*there, *names.services(home)} if following else set(there))
     if not there:
         waiting = "; waiting for them" if following else ": `orch up` starts the services"
         err.print(f"no logs yet{waiting}", markup=False)
@@ -103,3 +103,10 @@ def events(
         following=following,
         as_json=json,
     )
+
+
+def _check(services: Iterable[str], there: list[str], known: set[str]) -> None:
+    listed = ", ".join(there) or "none yet: `orch up` starts the services"
+    unknown = [name for name in services if name not in known]
+    if unknown:
+        raise ConfigError(tuple(f"no log of {name!r}; there are: {listed}" for name in unknown))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import look, services
+from orchestrator.cli import errand, look, services
 from orchestrator.cli.console import Invocation, invocation
 from orchestrator.cli.groups import LazyGroup
 from orchestrator.core.errors import ConfigError
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 services.add_to(app)
 look.add_to(app)
+errand.add_to(app)
 
 
 def _version(asked: bool) -> None:
