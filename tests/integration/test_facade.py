@@ -115,7 +115,7 @@ def test_status_shows_proxies_and_sites_without_asking_redis(home: Path) -> None
     there.up()
 
     def shown() -> bool:
-        status = there.status()
+        status = there.json("status", "--json")
         return set(status["proxies"]) == {"live", "usable", "refreshed_at", "refresh"}
 
     eventually(shown)
