@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from orchestrator.celery_app import progress
+from orchestrator.celery_app.runtime import node_name
 from orchestrator.core.clock import Deadline
 from orchestrator.core.redis import RedisError
 from orchestrator.gate.gate import RedisGate
@@ -40,11 +41,12 @@ BEGIN_AGAIN_S = 0.2
 def run_shard(context: Context, ref: JobRef, reservation: str, topup: TopUp) -> End | None:
     """Work on the job for a slice; return why it ended, None when there was nothing to do here.
 
-    A message that is delivered a second time finds no reservation and ends at once. Whatever ends a
-    slice, its successor is sent by the top-up.
+    A message that is delivered a second time finds no reservation: it ends at once, unless whoever
+    took it the first time has certainly ended. Whatever ends a slice, its successor is sent by the
+    top-up.
     """
     shards = Shards(context.redis, context.keys)
-    holder = _begin(shards, ref, reservation)
+    holder = _begin(shards, ref, reservation, node_name(context))
     if holder is None:
         return None
     end = None
@@ -65,12 +67,12 @@ def run_shard(context: Context, ref: JobRef, reservation: str, topup: TopUp) -> 
     return end
 
 
-def _begin(shards: Shards, ref: JobRef, reservation: str) -> str | None:
+def _begin(shards: Shards, ref: JobRef, reservation: str, node: str) -> str | None:
     """Take the lease, also when Redis is being restarted just now."""
     deadline = Deadline.after(RESERVATION_S)
     while True:
         try:
-            return shards.begin(ref, reservation)
+            return shards.begin(ref, reservation, node)
         except RedisError:
             if deadline.passed:
                 raise

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.script import Call, load
+from sites.holder import Holder
 from sites.state import JobState
 
 if TYPE_CHECKING:
@@ -73,12 +74,17 @@ class Shards:
             holder if Call(load("sites", "reserve"), names, words, bool).run(self._redis) else None
         )
 
-    def begin(self, ref: JobRef, reservation: str) -> str | None:
-        """Swap the reservation for a lease of one's own; None when there is nothing to do here."""
-        holder = secrets.token_hex(8)
-        names = [self._set(ref), self._keys.job(ref.site, ref.id, "record")]
-        words: list[str | int] = [reservation, holder, _ms(SHARD_TTL_S)]
-        return holder if Call(load("sites", "begin"), names, words, bool).run(self._redis) else None
+    def begin(self, ref: JobRef, reservation: str, node: str = "") -> str | None:
+        """Swap the reservation for a lease of one's own; None when there is nothing to do here.
+
+        A message that comes a second time finds no reservation. It takes over the lease of the first
+        time when whoever held that has certainly ended (by `node` and start, see `Holder`).
+        """
+        me = Holder.of_this_process(reservation, node)
+        if self._swap(ref, reservation, str(me)):
+            return str(me)
+        left = [lease for lease in self._leases(ref) if me.follows(lease)]
+        return str(me) if left and self._swap(ref, left[0], str(me)) else None
 
     def end(self, ref: JobRef, holder: str) -> None:
         """Give the lease (or the reservation) back."""
@@ -86,6 +92,14 @@ class Shards:
             pipe.zrem(self._set(ref), holder)
             pipe.hdel(self._keys.job(ref.site, ref.id, "pace"), holder)
             pipe.execute()
+
+    def _swap(self, ref: JobRef, lease: str, holder: str) -> bool:
+        names = [self._set(ref), self._keys.job(ref.site, ref.id, "record")]
+        words: list[str | int] = [lease, holder, _ms(SHARD_TTL_S)]
+        return Call(load("sites", "begin"), names, words, bool).run(self._redis)
+
+    def _leases(self, ref: JobRef) -> list[str]:
+        return [str(lease) for lease in self._redis.zrange(self._set(ref), 0, -1)]
 
     def _set(self, ref: JobRef) -> str:
         return self._keys.job(ref.site, ref.id, "shards")

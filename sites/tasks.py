@@ -8,6 +8,7 @@ from celery import shared_task
 
 from orchestrator.celery_app.runtime import task_context
 from orchestrator.core.queues import SHARDS
+from sites.ends import LONGEST_S
 from sites.move import JobRef
 from sites.shard import run_shard
 from sites.shards import RESERVATION_S
@@ -36,5 +37,9 @@ def _topup(context: Context) -> TopUp:
 
 
 def send(site: str, job_id: str, reservation: str) -> None:
-    """Send a shard to the workers; one that nobody takes in time is dropped, as its place is."""
-    shard.apply_async(args=[site, job_id, reservation], expires=RESERVATION_S)
+    """Send a shard to the workers.
+
+    One that nobody takes in time finds its place given away. It is kept for as long as a shard may
+    run, because it is delivered again when its worker is killed.
+    """
+    shard.apply_async(args=[site, job_id, reservation], expires=RESERVATION_S + LONGEST_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 
 from orchestrator.core.context import Context
 
@@ -16,3 +17,9 @@ def task_context() -> Context:
         _contexts.clear()
         _contexts[pid] = Context.load(os.environ["ORCH_HOME"], services=False)
     return _contexts[pid]
+
+
+def node_name(context: Context) -> str:
+    """Return the name of this worker among all workers on its Redis: of its home, service and machine."""
+    host = platform.node() or "localhost"
+    return f"orch-{context.home.identity()[:8]}-{context.service}@{host}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 from typing import TYPE_CHECKING, Any
 
 from billiard import current_process
@@ -13,6 +12,7 @@ from orchestrator.celery_app import progress
 from orchestrator.celery_app.app import make_app
 from orchestrator.celery_app.heartbeat import Heartbeat
 from orchestrator.celery_app.restore import Restorer, transport_options
+from orchestrator.celery_app.runtime import node_name
 from orchestrator.core.version import VERSION
 from orchestrator.nodes.registry import Node
 
@@ -75,7 +75,7 @@ def quieten() -> None:
 
 
 def _facts(context: Context) -> dict[str, Any]:
-    node = f"orch-{context.home.identity()[:8]}-{context.service}@{platform.node() or 'localhost'}"
+    node = node_name(context)
     worker = context.settings.worker.of(context.service)
     return {
         "node": node,

@@ -1,7 +1,8 @@
 -- begin(shards, record; reservation, holder, ttl_ms) -> 1 the lease is the holder's, 0 go away
 --   shards   sorted set of holders; score = end of their lease (ms, server clock)
 --   record   hash of the job's facts
--- A message that is delivered a second time finds no reservation and ends at once.
+-- `reservation` may be a lease of somebody who has certainly ended. A message that is delivered a second
+-- time finds no reservation and ends at once.
 local shards, record = KEYS[1], KEYS[2]
 local reservation, holder, ttl = unpack(ARGV)
 local time = redis.call('TIME')

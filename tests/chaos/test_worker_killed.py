@@ -1,0 +1,163 @@
+"""kill -9 of a worker: nothing of it is left, and what it had taken goes on at once, once."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.context import Context
+from proxies.progress import RefreshRecord, current
+from tests.chaos.test_services import replaced
+from tests.chaos.test_site_jobs import TOML, define, exported, start, state
+from tests.chaos.test_worker_hangs import children
+from tests.support.orch import Orch, a_home, alive, eventually
+from tests.support.site_server import Site, tree
+from tests.support.zoo import Zoo
+
+#: What a worker had taken waits in its queue so soon after the next one is ready, in seconds.
+BACK_S = 1.0
+SHARD = "sites.tasks.shard"
+
+#: Let each pool child start a subprocess, and one that leaves its session, as a task might.
+OFFSPRING = """
+import os, subprocess, sys
+
+def start():
+    for options in ({}, {"start_new_session": True}):
+        subprocess.Popen(["sleep", "600"], **options)
+
+if "orchestrator.celery_app" in sys.orig_argv and "worker" in sys.orig_argv:
+    os.register_at_fork(after_in_child=start)
+"""
+
+
+@pytest.fixture
+def zoo() -> Iterator[Zoo]:
+    with Zoo() as made:
+        yield made
+
+
+def test_no_grandchild_of_a_killed_worker_is_left(orch: Orch, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(OFFSPRING)
+    orch.environment["PYTHONPATH"] = str(tmp_path)
+    orch.up()
+    worker = orch.pid("worker")
+    sleepers = eventually(lambda: offspring(orch) if len(offspring(orch)) >= 4 else [])
+    assert len({os.getsid(pid) for pid in sleepers}) > 1, "some have left the session"
+    before = {worker, *children(orch), *sleepers}
+
+    os.kill(worker, signal.SIGKILL)
+
+    replaced(orch, "worker", worker)
+    assert not [pid for pid in before if alive(pid)]
+    assert orch("down").returncode == 0
+    assert not offspring(orch)
+
+
+def offspring(orch: Orch) -> list[int]:
+    """The subprocesses of pool children."""
+    return [
+        pid for pid in orch.processes() if b"sleep\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def received(orch: Orch, name: str) -> Counter[str]:
+    """How often each task of that name was received by the worker, by id."""
+    log = (orch.home / "data/logs/worker.log").read_text()
+    return Counter(re.findall(rf"Task {re.escape(name)}\[([0-9a-f-]+)\] received", log))
+
+
+def received_again(orch: Orch, name: str, taken: Counter[str]) -> None:
+    """Wait, for as long as is promised, until some of the tasks that were `taken` are there again."""
+
+    def again() -> bool:
+        return any(received(orch, name)[task] > count for task, count in taken.items())
+
+    eventually(again, BACK_S, "its messages are back")
+
+
+def test_a_chunk_that_was_being_checked_goes_on_at_once_and_counts_once(
+    tmp_path: Path, zoo: Zoo
+) -> None:
+    toml = (
+        "[worker]\nconcurrency = 1\n"
+        f'[proxies]\nsources = ["list.txt"]\njudges = ["{zoo.judge}"]\ncheck_timeout = 6\n'
+    )
+    with a_home(tmp_path / "home", toml) as orch:
+        good, silent = zoo.many("http", 3), zoo.many("hanging", 2)
+        (orch.home / "list.txt").write_text("".join(f"{p.url}\n" for p in (*good, *silent)))
+        orch.up()
+        worker = orch.pid("worker")
+        refresh = orch.popen("proxies", "refresh", "--timeout", "60")
+        eventually(lambda: zoo.animals[silent[0].key].connections, 20, "the chunk is checked")
+        context = Context.load(orch.home)
+        job_id = current(context.redis, context.keys)
+        taken = received(orch, "proxies.tasks.check_chunk")
+
+        os.kill(worker, signal.SIGKILL)
+
+        replaced(orch, "worker", worker)
+        received_again(orch, "proxies.tasks.check_chunk", taken)
+        output = refresh.communicate(timeout=30)[0]
+        assert refresh.returncode == 0, output
+        seen = RefreshRecord(context.redis, context.keys, job_id).read()
+        assert (seen.status, seen.completed_chunks) == ("COMPLETE", seen.total_chunks)
+        assert max(zoo.animals[proxy.key].connections for proxy in silent) <= 2
+
+
+@pytest.mark.parametrize("victim", ["worker", "its children"])
+def test_a_shard_that_was_at_work_goes_on_at_once_and_only_once(
+    tmp_path: Path, victim: str
+) -> None:
+    """Its message comes back, and takes over the lease of the one that is provably dead."""
+    toml = TOML.replace('"3s"', '"60s"')
+    with Site(tree(400)) as site, a_home(tmp_path / "home", toml) as orch:
+        define(orch, site)
+        orch.up()
+        start(orch)
+        eventually(lambda: len(site.asked()) > 15, 30)
+        worker, taken = orch.pid("worker"), received(orch, SHARD)
+        (lease,) = leases(orch)
+
+        for pid in [worker] if victim == "worker" else children(orch):
+            os.kill(pid, signal.SIGKILL)
+
+        if victim == "worker":
+            replaced(orch, "worker", worker)
+        again = eventually(lambda: [new for new in leases(orch) if new != lease], 5)
+        assert len(again) == 1
+        assert again[0].partition("/")[0] == lease.partition("/")[0], "it is the same message"
+        assert len(leases(orch)) == 1
+        assert sum(received(orch, SHARD).values()) == sum(taken.values()) + 1
+
+
+def leases(orch: Orch) -> list[str]:
+    """Who works on the only job: one lease for each shard at work."""
+    context = Context.load(orch.home)
+    ((site, job_id),) = [str(job).split(":") for job in context.redis.smembers("sites:active")]
+    return [str(lease) for lease in context.redis.zrange(f"scrape_{site}:{job_id}:shards", 0, -1)]
+
+
+def test_what_a_living_worker_has_taken_stays_its_own(tmp_path: Path) -> None:
+    """A second worker is killed and comes back: the first one's shard is neither lost nor doubled."""
+    toml = f'{TOML}[worker.heavy]\nconcurrency = 1\nqueues = ["control"]\n'
+    with Site(tree(80, hang=0.2)) as site, a_home(tmp_path / "home", toml) as orch:
+        define(orch, site)
+        orch.up()
+        start(orch)
+        eventually(lambda: len(site.asked()) > 5, 30)
+        heavy = orch.pid("worker-heavy")
+        assert received(orch, SHARD)
+
+        os.kill(heavy, signal.SIGKILL)
+
+        replaced(orch, "worker-heavy", heavy)
+        eventually(lambda: state(orch) == "done", 60)
+        assert set(received(orch, SHARD).values()) == {1}
+        assert len(exported(orch)) == len(set(exported(orch))) == 2 * 80
