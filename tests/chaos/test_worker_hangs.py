@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 
 from orchestrator.celery_app.app import make_app
+from orchestrator.celery_app.consumer import LONGEST_PAUSE_S
+from orchestrator.celery_app.heartbeat import EVERY_S
 from orchestrator.core.context import Context
 from orchestrator.supervise.ownership import family
+from tests.acceptance.test_redis_choice import free_port, use
 from tests.chaos.test_services import replaced
 from tests.chaos.test_site_jobs import define, start
 from tests.support.orch import Orch, a_home, alive, eventually
+from tests.support.redis_server import RedisServer
 from tests.support.site_server import Answer, Site
 
 #: A worker of no use is found within this time, in seconds.
@@ -187,3 +191,25 @@ def test_after_a_suspension_of_everything_nothing_is_judged_by_old_facts(one_slo
 
         stays_well(one_slot, 5.0)
         assert {row["name"]: row["pid"] for row in one_slot.status()["services"]} == before
+
+
+def test_a_redis_that_is_away_for_long_is_not_held_against_the_worker(
+    orch: Orch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    with RedisServer(folder, port=free_port()) as theirs:
+        use(orch, theirs.url)
+        orch.up()
+        worker = orch.pid("worker")
+
+        theirs.kill()
+        eventually(lambda: orch.service("redis")["state"] == "unhealthy")
+        time.sleep(LONG_S)  # longer than anything may be owed: there is no state to wait for
+        theirs.start()
+
+        eventually(lambda: not mark(orch)["deaf_to"], 2 * EVERY_S + LONGEST_PAUSE_S, "it is back")
+        done = mark(orch)["processed"]
+        eventually(lambda: mark(orch)["processed"] > done, 10, "it takes work")
+        assert orch.pid("worker") == worker
+        assert not complaints(orch)
