@@ -71,7 +71,9 @@ def bring_up(
         become(order)
     answer = _when_ready(home, order, deadline)
     ready = ", ".join(row["name"] for row in answer["services"] if row["state"] == "ready")
-    say(f"ready: {ready} (supervisor pid {answer['supervisor']['pid']})")
+    say(
+        f"ready: {ready or 'nothing that goes on running'} (supervisor pid {answer['supervisor']['pid']})"
+    )
     return 0
 
 
@@ -187,6 +189,7 @@ def _differences(home: Home, order: dict[str, Any], deadline: Deadline) -> list[
     found = _compare(home, order, deadline)
     words = {
         "changed": "declared otherwise since it was started",
+        "tuned": "has other limits, probes or log settings by now, which need no restart",
         "new": "declared, and not yet known to the supervisor",
         "gone": "runs, and is declared no more",
     }
@@ -195,8 +198,9 @@ def _differences(home: Home, order: dict[str, Any], deadline: Deadline) -> list[
 
 
 def _compare(home: Home, order: dict[str, Any], deadline: Deadline) -> dict[str, str]:
-    digests = {raw["name"]: ServiceSpec.from_json(raw).digest for raw in order["specs"]}
-    ask_for = {"do": "compare", "digests": digests}
+    specs_now = [ServiceSpec.from_json(raw) for raw in order["specs"]]
+    declared = {spec.name: [spec.digest, spec.fingerprint] for spec in specs_now}
+    ask_for = {"do": "status", "declared": declared}
     differs: dict[str, str] = checked(ask(home.socket("control.sock"), ask_for, deadline))[
         "differs"
     ]

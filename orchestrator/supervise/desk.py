@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import Busy, ConfigError, OrchError, ServiceFailed
-from orchestrator.supervise.service import ServiceState
+from orchestrator.supervise.comparison import differences
+from orchestrator.supervise.service import ServiceSpec, ServiceState
 
 if TYPE_CHECKING:
     from orchestrator.supervise.supervisor import Supervisor
@@ -28,8 +29,8 @@ class Waiter:
 class Desk:
     """Requests: `{"do": "status|wait|start|restart|stop", "services": [names, all by default]}`.
 
-    Also `{"do": "compare", "digests": {service: digest}}`, answered with `differs`, and `{"do": "reload",
-    "order": …}`, after which another program takes over.
+    A status with `"declared": {service: [digest, fingerprint]}` also tells what `differs`. After
+    `{"do": "reload", "order": …}` another program takes over.
     Answers: `{"ok": true, …status}` or `{"ok": false, "error", "hint", "exit", "log_tail"}`.
     """
 
@@ -50,9 +51,6 @@ class Desk:
         known = self._supervisor.keepers
         what = str(request.get("do"))
         names = frozenset(request.get("services") or self._supervisor.meant(what))
-        if what == "compare":
-            reply({"ok": True, "differs": self._differences(request)})
-            return
         action = self._actions.get(what)
         unknown = sorted(names - set(known))
         if action is None or unknown:
@@ -68,7 +66,7 @@ class Desk:
             reply(told(error))
             return
         if awaited is None:
-            reply({"ok": True, **self._supervisor.status()})
+            reply({"ok": True, **self._supervisor.status(), **self._differs(request)})
         else:
             self._waiters.append(Waiter(awaited, reply, for_stop=what == "stop"))
 
@@ -94,25 +92,23 @@ class Desk:
             return False
         return True
 
-    def _differences(self, request: Request) -> dict[str, str]:
-        """How the services that run differ from those that the digests in `request` are of."""
-        digests = request.get("digests")
-        declared = digests if isinstance(digests, dict) else {}
-        known = self._supervisor.keepers
-        changed = {
-            name: "changed"
-            for name, digest in declared.items()
-            if name in known and known[name].process and known[name].spec.digest != digest
-        }
-        new = {name: "new" for name in declared if name not in known}
-        gone = {name: "gone" for name, k in known.items() if name not in declared and k.process}
-        return {**changed, **new, **gone}
+    def _differs(self, request: Request) -> dict[str, Any]:
+        if "declared" not in request:
+            return {}
+        known = self._supervisor.keepers.items()
+        there = {name: (keeper.spec, keeper.process is not None) for name, keeper in known}
+        return {"differs": differences(there, request["declared"])}
 
     def _reload(self, request: Request, _: frozenset[str]) -> None:
+        """The order is read here already: who takes over must not fail over it."""
         order = request.get("order")
-        if not isinstance(order, dict):
-            raise ConfigError(("reload: an order is missing",))
-        self._supervisor.request_reload(order)
+        try:
+            assert isinstance(order, dict)  # noqa: S101  (said below, with all else that is wrong)
+            specs = [ServiceSpec.from_json(raw) for raw in order["specs"]]
+            order = {**order, "specs": [spec.to_json() for spec in specs]}
+        except (AssertionError, KeyError, TypeError, ValueError) as error:
+            raise ConfigError((f"reload: this is no order: {error!r}",)) from error
+        self._supervisor.request_reload({**order, "home": self._supervisor.home})
 
     def _stop(self, request: Request, names: frozenset[str]) -> frozenset[str]:
         if request.get("services"):

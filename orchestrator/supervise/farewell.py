@@ -1,4 +1,4 @@
-"""An ordered stop: hooks first, then one service after the other, each bounded."""
+"""An ordered stop: hooks first, then each service as soon as nobody needs it, each bounded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOOK_LOOK_S = 0.01
 
 
 class Farewell:
-    """Stops `keepers` in the order given; `over` when all are stopped."""
+    """Stops `keepers`, given in the reverse order of starting; `over` when all are stopped."""
 
     def __init__(self, keepers: Sequence[Keeper], events: EventLog, now: float) -> None:
         self._keepers = list(keepers)
@@ -53,14 +53,19 @@ class Farewell:
             for keeper in self._keepers:
                 keeper.kill()
         self._look_after_hooks(late=kill or now >= self._deadline)
-        while self._keepers:
-            keeper = self._keepers[0]
-            if self._hooks and keeper.spec.before_stop:
-                return  # who comes before it may end meanwhile
-            keeper.stop()
-            if keeper.state is not ServiceState.STOPPED:
-                return
-            self._keepers.pop(0)
+        for keeper in list(self._keepers):
+            if self._may_stop(keeper):
+                keeper.stop()
+                if keeper.state is ServiceState.STOPPED:
+                    self._keepers.remove(keeper)
+
+    def _may_stop(self, keeper: Keeper) -> bool:
+        """Whether nobody who is still there needs it, and no hook does."""
+        spec = keeper.spec
+        others = [other.spec for other in self._keepers if other is not keeper]
+        return not (self._hooks and spec.before_stop) and not any(
+            spec.name in other.needs or other.name in spec.outlives for other in others
+        )
 
     def _look_after_hooks(self, *, late: bool) -> None:
         self._hooks = [hook for hook in self._hooks if hook.poll() is None]

@@ -102,6 +102,8 @@ class ServiceSpec:
     alive: ProbeSpec | None = None
     command: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    #: Of a stop of several: it is stopped only after these, as after those that need it.
+    outlives: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     cwd: str = "/"
     log: LogSpec = LogSpec()
@@ -128,8 +130,12 @@ class ServiceSpec:
     @property
     def digest(self) -> str:
         """Changes when anything does that a running instance would have to be restarted for."""
-        facts = json.dumps([self.command, sorted(self.env.items()), self.cwd, self.settings])
-        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+        return _short([self.command, sorted(self.env.items()), self.cwd, self.settings])
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything in the declaration: also with what is taken over without a restart."""
+        return _short(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -146,9 +152,15 @@ class ServiceSpec:
                 "alive": ProbeSpec.from_json(alive) if alive else None,
                 "command": tuple(raw["command"]),
                 "needs": tuple(raw["needs"]),
+                "outlives": tuple(raw["outlives"]),
                 "log": LogSpec(**raw["log"]),
                 "stop": tuple((name, seconds) for name, seconds in raw["stop"]),
                 "restart": RestartPolicy(**raw["restart"]),
                 "before_stop": tuple(raw["before_stop"]),
             }
         )
+
+
+def _short(facts: object) -> str:
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -81,7 +82,11 @@ def _built_in(config: Config) -> list[ServiceSpec]:
     ticked = [name for name in workers if CONTROL in workers[name].queues and _auto(config, name)]
     return [
         _redis(config),
-        _python(config, "results", ("redis",), "sites.drain", start=20.0, silence=30.0),
+        # It writes down what the workers bring until their last word.
+        replace(
+            _python(config, "results", ("redis",), "sites.drain", start=20.0, silence=30.0),
+            outlives=tuple(workers),
+        ),
         *(
             _python(config, name, ("redis",), "orchestrator.celery_app", "worker")
             for name in workers

@@ -86,9 +86,9 @@ class Supervisor:
             self._wake_in.send(b"\0")
 
     @property
-    def wake_fd(self) -> int:
-        """For `signal.set_wakeup_fd`."""
-        return self._wake_in.fileno()
+    def home(self) -> str:
+        """The folder whose services these are."""
+        return str(self._home.path)
 
     def request_reload(self, order: dict[str, Any]) -> None:
         """Leave everything running for another program, which `order` is for.

@@ -135,6 +135,32 @@ def test_nonsense_on_the_control_socket_is_hung_up_on(orch: Orch, line: bytes) -
     assert orch.service("redis")["state"] == "ready"
 
 
+@pytest.mark.parametrize(
+    ("line", "ok"),
+    [
+        (b'{"do":"status","declared":{"redis":5,"x":["a"],"y":[{},{}]}}', True),
+        (b'{"do":"status","declared":[]}', True),
+        (b'{"do":"reload"}', False),
+        (b'{"do":"reload","order":{"specs":[{"name":"x"}]}}', False),
+        (b'{"do":"dance"}', False),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_answered_and_changes_nothing(
+    orch: Orch, line: bytes, ok: bool
+) -> None:
+    orch.up("redis")
+    before = orch.pid("redis")
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(orch.home / "data/run/control.sock"))
+        client.sendall(line + b"\n")
+        answer = json.loads(client.makefile("rb").readline())
+
+    assert answer["ok"] is ok
+    assert orch.pid("redis") == before
+
+
 def test_too_many_callers_do_not_end_the_supervisor(orch: Orch) -> None:
     limited = subprocess.Popen(
         ["/bin/sh", "-c", 'ulimit -n 60; exec "$@"', "sh", *orch.command, "up", "redis"],
