@@ -17,6 +17,7 @@ LAZY = {
     "config": ("orchestrator.cli.config", "Show, check or write the configuration."),
     "proxies": ("orchestrator.cli.proxies", "Refresh and look at the pool of proxies."),
     "sites": ("orchestrator.cli.sites", "Start, stop and look at scrape jobs."),
+    "unit": ("orchestrator.cli.unit", "Print a hardened systemd unit file for this home."),
     "demo": ("orchestrator.cli.demo", "Watch the whole main job on this machine alone."),
 }
 WIDEST_HELP = 70
