@@ -13,6 +13,7 @@ from orchestrator.celery_app.app import make_app
 from orchestrator.celery_app.heartbeat import Heartbeat
 from orchestrator.celery_app.restore import Restorer, transport_options
 from orchestrator.celery_app.runtime import node_name
+from orchestrator.celery_app.taking import be_patient
 from orchestrator.core.version import VERSION
 from orchestrator.nodes.registry import Node
 
@@ -50,6 +51,7 @@ def run_worker(context: Context) -> None:
     signals.worker_ready.connect(ready, weak=False)
     signals.worker_shutting_down.connect(shutting_down, weak=False)
     show_progress(board)
+    be_patient()
     _main(app, facts)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,18 +179,26 @@ def test_a_worker_that_computes_without_a_sign_is_left_alone(one_slot: Orch) -> 
 
 
 def test_after_a_suspension_of_everything_nothing_is_judged_by_old_facts(one_slot: Orch) -> None:
+    """As after a laptop's sleep; the pool is the last to wake up."""
     with a_site_that_never_answers() as site:
         busy(one_slot, site)
         before = {row["name"]: row["pid"] for row in one_slot.status()["services"]}
-        everything = sorted({*one_slot.processes(), one_slot.status()["supervisor"]["pid"]})
+        pool = children(one_slot)
+        others = {*one_slot.processes(), one_slot.status()["supervisor"]["pid"]} - set(pool)
 
-        stop(everything)
-        time.sleep(LONG_S)  # as a laptop does: there is no state to wait for
-        for pid in everything:
-            os.kill(pid, signal.SIGCONT)
+        stop([*others, *pool])
+        time.sleep(LONG_S)  # there is no state to wait for
+        go_on(others)
+        stays_well(one_slot, 5.0)
+        go_on(pool)
 
         stays_well(one_slot, 5.0)
         assert {row["name"]: row["pid"] for row in one_slot.status()["services"]} == before
+
+
+def go_on(pids: Iterable[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_redis_that_is_away_for_long_is_not_held_against_the_worker(
