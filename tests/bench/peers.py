@@ -135,7 +135,7 @@ def _monit(folder: Path, command: str) -> list[str]:
         f"set daemon 1\nset pidfile {folder}/monit.pid\nset idfile {folder}/id\n"
         f"set statefile {folder}/state\nset httpd unixsocket {folder}/ctl.sock\n  allow admin:monit\n"
         f"check process redis with pidfile {folder}/pid\n"
-        f'  start program = "{start}"\n  stop program = "{stop}"\n'
+        f'  start program = "{start}" with timeout 2 seconds\n  stop program = "{stop}"\n'
         f"  if failed unixsocket {folder}/redis.sock protocol redis with timeout 1 second\n"
         "  then restart\n"
     )

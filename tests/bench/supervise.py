@@ -39,11 +39,12 @@ def revival(rounds: int = 15) -> list[Row]:
     with contextlib.ExitStack() as stack:
         alone, whole = stack.enter_context(kept.up("redis")), stack.enter_context(kept.up())
         command = alone.specs["redis"].command
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bare-")))
         others = stack.enter_context(kept.all_peers(alone.specs["redis"]))
         sockets = {"ours": alone.socket, "whole": whole.socket}
         sockets |= {peer.name: peer.socket for peer in others}
         for _ in range(rounds):
-            took["bare"].append(_exec_until_answer_ms(command))
+            took["bare"].append(_exec_until_answer_ms(command, folder))
             for home in (alone, whole):  # a fresh start: its deaths are not added up
                 home.orch("restart", "redis")
             time.sleep(SETTLED_S)
@@ -59,12 +60,14 @@ def revival(rounds: int = 15) -> list[Row]:
     return [*rows, Row("the same with all services up", "ms", median(whole_ms), {}, None, note)]
 
 
-def _exec_until_answer_ms(ours: tuple[str, ...]) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        words = peers.redis_command(ours, Path(folder))
+def _exec_until_answer_ms(ours: tuple[str, ...], folder: Path) -> float:
+    """Twice in the same folder: the first one only makes the files that the others find there."""
+    took = 0.0
+    for _ in range(2):
+        words = peers.redis_command(ours, folder)
         began = time.perf_counter()
         server = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        meters.until_answer(Path(folder) / "redis.sock")
+        meters.until_answer(folder / "redis.sock")
         took = 1000 * (time.perf_counter() - began)
         server.kill()
         server.wait()
