@@ -30,14 +30,14 @@ def main() -> None:
                 status = snapshot(str(home.path))
             except DeadlinePassed:
                 continue
-            if status["supervisor"]["state"] != "running":
+            if status["supervisor"]["state"] == "stopped":
                 return
             live.update(services_table(status))
             SYSTEM.sleep(LOOK_EVERY_S)
 
 
 def _running(home: Home) -> bool:
-    return bool(snapshot(str(home.path))["supervisor"]["state"] == "running")
+    return bool(snapshot(str(home.path))["supervisor"]["state"] != "stopped")
 
 
 if __name__ == "__main__":

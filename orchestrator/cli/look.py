@@ -47,7 +47,7 @@ def status(
     found = snapshot(str(home.path))
     if json:
         emit_json(found)
-    elif found["supervisor"]["state"] != "running":
+    elif found["supervisor"]["state"] == "stopped":
         raise NotRunning(
             f"nothing is running in {home.path}", hint="`orch up -d` starts the services"
         )

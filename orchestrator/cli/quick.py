@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 
 from orchestrator.core import places
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATUS_S = 5.0
+INTERRUPTED = 130
 
 
 def quick(words: list[str]) -> int | None:
@@ -31,7 +33,9 @@ def quick(words: list[str]) -> int | None:
         if words == ["status", "--json"]:
             return _status_json(places.find(home))
         if words in (["up"], ["up", "-d"], ["up", "--detach"]):
-            return _second_up(places.find(home))
+            found = places.find(home)
+            code = _second_up(found)
+            return _first_up(found, detach=len(words) > 1) if code is None else code
     except OrchError:
         return None  # the full command line says it better
     return None
@@ -80,7 +84,7 @@ def summary(home: str, *, running: bool) -> dict[str, Any]:
 
 def status_code(status: dict[str, Any]) -> int:
     """0 all ready, 1 something is not, 3 not running."""
-    if status["supervisor"]["state"] != "running":
+    if status["supervisor"]["state"] == "stopped":
         return NotRunning.exit_code
     wanted = [row for row in status["services"] if row["state"] != "stopped"]
     return 0 if wanted and all(row["state"] == "ready" for row in wanted) else 1
@@ -98,13 +102,31 @@ def _second_up(home: str) -> int | None:
         status = supervisor(home)
     except (NotRunning, DeadlinePassed):
         return None
-    if not all(_as_wanted(row) for row in status["services"]):
-        return None
     me = status["supervisor"]
+    if me["state"] != "running" or not all(_as_wanted(row) for row in status["services"]):
+        return None
     if me.get("source") != _source(home):
         return None
     sys.stdout.write(f"already running (supervisor pid {me['pid']}); `orch status` shows it\n")
     return 0
+
+
+def _first_up(home: str, *, detach: bool) -> int:
+    """Have all started; what goes wrong is worth the imports that say it well."""
+    launch = importlib.import_module("orchestrator.operate.launch")
+    where = importlib.import_module("orchestrator.core.home").Home.find(home)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return int(launch.bring_up(where, {}, services=None, detach=detach, say=_say))
+    except OrchError as error:
+        importlib.import_module("orchestrator.cli.console").explain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 def _as_wanted(row: dict[str, Any]) -> bool:

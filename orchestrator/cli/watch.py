@@ -51,7 +51,7 @@ def statuses(home: Home) -> Iterator[dict[str, Any]]:
             status = snapshot(str(home.path))
         except DeadlinePassed:
             continue  # it is stopped, or the machine is too busy: `doctor` has more to say
-        if status["supervisor"]["state"] == "running":
+        if status["supervisor"]["state"] != "stopped":
             seen, away = True, Deadline.after(AWAY_S)
             yield status
         elif not seen:

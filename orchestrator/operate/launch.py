@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import config
@@ -15,19 +14,18 @@ from orchestrator.core.errors import (
     DeadlinePassed,
     NotRunning,
     OrchError,
-    ServiceFailed,
 )
 from orchestrator.core.source import digest
+from orchestrator.operate.detached import Detached
 from orchestrator.supervise import specs
-from orchestrator.supervise.__main__ import PROGRAM, become
-from orchestrator.supervise.control import ask, checked, error_of
+from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.ownership import launched
+from orchestrator.supervise.program import PROGRAM, become
 from orchestrator.supervise.service import ServiceSpec
 from orchestrator.supervise.state import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from orchestrator.core.home import Home
 
@@ -66,14 +64,12 @@ def bring_up(
         except (Busy, NotRunning):  # it is being stopped: start anew when it has
             if not wait_until(lambda: not _is_up(home), deadline):
                 raise
-    order = _order(home, overrides, services, detach=detach)
     if not detach:
-        become(order)
-    answer = _when_ready(home, order, deadline)
+        become(_order(home, overrides, services, detach=False))
+    answer = _detach(home, overrides, services, deadline)
     ready = ", ".join(row["name"] for row in answer["services"] if row["state"] == "ready")
-    say(
-        f"ready: {ready or 'nothing that goes on running'} (supervisor pid {answer['supervisor']['pid']})"
-    )
+    pid = answer["supervisor"]["pid"]
+    say(f"ready: {ready or 'nothing that goes on running'} (supervisor pid {pid})")
     return 0
 
 
@@ -125,48 +121,42 @@ def _order(
     }
 
 
-def _detach(home: Home, order: dict[str, Any]) -> subprocess.Popen[bytes]:
-    with home.log("supervisor").open("ab") as log, tempfile.TemporaryFile() as words:
-        words.write(json.dumps(order).encode())
-        words.seek(0)
-        return subprocess.Popen(
-            PROGRAM, stdin=words, stdout=log, stderr=log, cwd=home.path, start_new_session=True
-        )
+def _detach(
+    home: Home, overrides: Mapping[str, str], services: list[str] | None, deadline: Deadline
+) -> dict[str, Any]:
+    # It loads while the configuration is read; in a home without its folders, after that.
+    early = Detached(home) if home.logs.is_dir() else None
+    try:
+        order = _order(home, overrides, services, detach=True)
+    except BaseException:
+        if early:
+            early.dismiss()
+        raise
+    return _when_ready(home, order, early, deadline)
 
 
-def _when_ready(home: Home, order: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """Detach a supervisor and wait until it, or one that was quicker, has the services ready."""
-    said_before = _size(home.log("supervisor"))
-    daemon = _detach(home, order)
+def _when_ready(
+    home: Home, order: dict[str, Any], early: Detached | None, deadline: Deadline
+) -> dict[str, Any]:
+    """Give a supervisor its order; wait until it, or one that was quicker, has the services ready."""
+    daemon = early or Detached(home)
+    daemon.give(order)
     while True:
         try:
             return request(home, "start", order["wanted"], deadline)
         except (Busy, NotRunning):
             deadline.require("the services are not ready yet")
         except KeyboardInterrupt:
-            if daemon.poll() is None:
+            if daemon.exit_code is None:
                 ask(home.socket("control.sock"), {"do": "stop"}, Deadline.after(STOP_S))
             raise
-        if daemon.poll() == Busy.exit_code:
+        if daemon.exit_code == Busy.exit_code:
             deadline.clock.sleep(AGAIN_S)
-            daemon = _detach(home, order)  # the quicker one may have ended in the meantime
-        elif daemon.returncode is not None:
-            raise _last_words(home.log("supervisor"), said_before, daemon.returncode)
+            daemon = Detached(home)  # the quicker one may have ended in the meantime
+            daemon.give(order)
+        elif daemon.exit_code is not None:
+            raise daemon.last_words()
         deadline.clock.sleep(LOOK_EVERY_S)
-
-
-def _last_words(log: Path, start: int, code: int) -> OrchError:
-    """What a supervisor that ended at once had to say."""
-    with log.open("rb") as file:
-        file.seek(start)
-        text = file.read(65_536).decode("utf-8", "replace").strip().removeprefix("orch: ")
-    if code == 0:
-        return ServiceFailed("start-up", "was stopped before all was ready")
-    return error_of(code, text or f"the supervisor ended with {code}; see {log}")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _second(

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from orchestrator.core.home import Home
 from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.notify import Notify
 from orchestrator.supervise.origin import Origin
+from orchestrator.supervise.program import SIGNALS, become
 from orchestrator.supervise.service import ServiceSpec
 from orchestrator.supervise.supervisor import Supervisor
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 UP_S = 120.0
 LOOK_EVERY_S = 0.02
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Safe path: nothing is imported from the folder that the user happens to be in.
-PROGRAM = (sys.executable, "-P", "-m", "orchestrator.supervise")
 
 
 def main() -> int:
     """Supervise until told to stop; return the exit code."""
-    order: dict[str, Any] = json.load(sys.stdin)
+    text = sys.stdin.read()
+    if not text:  # whoever started us found that there is nothing to do
+        return 0
+    order: dict[str, Any] = json.loads(text)
     home = Home(Path(order["home"]))
     received: list[int] = []
     origin = Origin(
@@ -53,22 +53,6 @@ def main() -> int:
         ended = _second(home, order)
         if ended is not None:
             return ended
-
-
-def become(order: dict[str, Any]) -> None:
-    """Turn this process into the supervisor of `order`: nothing that was loaded stays in memory.
-
-    Signals that come meanwhile are delivered when it can obey them.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    with tempfile.TemporaryFile() as file:
-        file.write(json.dumps(order).encode())
-        file.seek(0)
-        os.dup2(file.fileno(), sys.stdin.fileno())
-    with contextlib.suppress(OSError):  # whoever read it may have gone
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os.execv(PROGRAM[0], PROGRAM)  # noqa: S606  (no shell is wanted)
 
 
 def _supervise(home: Home, order: dict[str, Any], origin: Origin, received: list[int]) -> int:

@@ -20,6 +20,7 @@ def service_row(keeper: Keeper, clock: Clock) -> dict[str, Any]:
         "pid": pid,
         "adopted": keeper.adopted or keeper.external,
         "external": keeper.external,
+        "auto": keeper.spec.auto,
         "since": round(keeper.since, 3),
         "restarts": keeper.history.restarts,
         "last_exit": keeper.history.last_exit,

@@ -178,7 +178,7 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """What `orch status --json` shows of supervisor and services."""
         me = {
-            "state": "running",
+            "state": "stopping" if self.stopping else "running",
             "pid": os.getpid(),
             "since": round(self._since, 3),
             "version": VERSION,
