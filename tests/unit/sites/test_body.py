@@ -55,9 +55,9 @@ def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
 @pytest.mark.parametrize(
     ("raw", "encoding"),
     [
-        (gzip.compress(b"hello" * 100)[:-9], "gzip"),
+        (gzip.compress(b"hello" * 100, mtime=0)[:-9], "gzip"),
         (b"no gzip at all", "gzip"),
-        (gzip.compress(b"hello" * 100)[:20] + b"\xff" * 40, "gzip"),
+        (gzip.compress(b"hello" * 100, mtime=0)[:20] + b"\xff" * 40, "gzip"),
         (b"hello", "br"),
     ],
 )
