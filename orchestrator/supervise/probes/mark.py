@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 #: What is owed is judged at this part of a mark's age, because it is noticed one look later.
-OWED_PART = 0.8
+OWED_PART = 0.7
 
 
 class MarkProbe:

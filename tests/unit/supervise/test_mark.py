@@ -23,7 +23,7 @@ def mark(**facts: object) -> dict[str, object]:
         (mark(launch="b"), "no mark yet"),
         (mark(at=89.9), "no sign of life for 10 s"),
         (mark(at=90.1), ""),
-        (mark(canary_waits_s=7.0), ""),
+        (mark(canary_waits_s=6.4), ""),
         (mark(canary_waits_s=7.6), "takes no work: its canary has been on the way for 8 s"),
         (
             mark(canary_waits_s=6.0, at=97.5),
@@ -32,7 +32,7 @@ def mark(**facts: object) -> dict[str, object]:
         (mark(canary_waits_s=99.0, active=2), ""),  # busy, not deaf
         (mark(canary_waits_s=99.0, active=3), ""),
         (mark(stalled_s=99.0), ""),  # the canary tells more while a slot is free
-        (mark(stalled_s=7.0, active=2), ""),
+        (mark(stalled_s=6.4, active=2), ""),
         (mark(stalled_s=7.6, active=2), "none of its running tasks has got on for 8 s"),
         (mark(deaf_s=7.6, deaf_to=["control", "x"]), "takes nothing from control, x for 8 s"),
         (mark(deaf_s=7.6, deaf_to=["x"], active=2), "takes nothing from x for 8 s"),
