@@ -15,7 +15,7 @@ from orchestrator.core.files import write_atomically
 from orchestrator.core.home import Home
 from orchestrator.operate.example import EXAMPLE
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
 def _loaded() -> config.Config:

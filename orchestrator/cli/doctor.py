@@ -12,7 +12,7 @@ from orchestrator.cli.console import emit_json, invocation, out
 from orchestrator.core.home import Home
 from orchestrator.operate.doctor import examine
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import complete, names
+from orchestrator.cli import names
 from orchestrator.cli.console import emit_json, err, invocation, out
 from orchestrator.cli.later import later
 from orchestrator.cli.quick import snapshot, status_code
@@ -59,22 +59,23 @@ def status(
 def logs(
     services: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these; all by default.", autocompletion=complete.logs),
+        typer.Argument(help="Only these; all by default."),
     ] = None,
     following: Follow = False,
     lines: Lines = 20,
 ) -> None:
     """Show the ends of the services' logs, in the order of their times."""
     home = Home.find(invocation.get().home)
-    there = names.logs(home)
-    _check(services or (), there, {*there, *names.services(home)} if following else set(there))
+    where = str(home.path)
+    there = names.logs(where)
+    _check(services or (), there, {*there, *(names.services(where) if following else ())})
     if not there:
         waiting = "; waiting for them" if following else ": `orch up` starts the services"
         err.print(f"no logs yet{waiting}", markup=False)
     chosen = list(dict.fromkeys(services or ()))
     follow(
         home,
-        lambda: chosen or names.logs(home),
+        lambda: chosen or names.logs(where),
         lines=lines,
         following=following,
         named=len(chosen) != 1,
@@ -86,9 +87,7 @@ def events(
     lines: Lines = 20,
     services: Annotated[
         list[str] | None,
-        typer.Option(
-            "--service", "-s", help="Only about this one.", autocompletion=complete.services
-        ),
+        typer.Option("--service", "-s", help="Only about this one."),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="One array; with -f, an object a line.")

@@ -3,49 +3,61 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from orchestrator.core import places
+
+# Typing itself is not imported: the shell waits for the names.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from orchestrator.core.home import Home
+    from typing import Any
 
 BUILT_IN = ("redis", "results", "worker", "beat")
 
 
-def services(home: Home) -> list[str]:
+def services(home: str) -> list[str]:
     """Those that orch.toml declares and those that run; nothing is validated."""
-    raw = _toml(home)
-    workers = [
-        f"worker-{name}" for name, value in _table(raw, "worker").items() if _is_table(value)
-    ]
+    raw = _toml(f"{home}/{places.CONFIG_NAME}")
+    tables = [name for name, value in _table(raw, "worker").items() if isinstance(value, dict)]
     own = [name for name in _table(raw, "service") if name not in BUILT_IN]
-    return list(dict.fromkeys([*BUILT_IN, *workers, *own, *_running(home)]))
+    running = _running(f"{places.run_folder(home)}/state.json")
+    return list(dict.fromkeys([*BUILT_IN, *(f"worker-{name}" for name in tables), *own, *running]))
 
 
-def logs(home: Home) -> list[str]:
+def logs(home: str) -> list[str]:
     """The services that have written a log."""
-    return sorted(path.stem for path in home.logs.glob("*.log"))
+    return _stems(f"{home}/data/logs", ".log")
 
 
-def sites(home: Home) -> list[str]:
+def sites(home: str) -> list[str]:
     """The sites of the home and those that are shipped, by their files; nothing is validated."""
-    shipped = Path(__file__).parents[2] / "sites" / "definitions"
-    files = [*(home.path / "sites").glob("*.toml"), *shipped.glob("*.toml")]
-    return sorted({file.stem for file in files})
+    package = __file__.rpartition("/orchestrator/")[0]
+    shipped = _stems(f"{package}/sites/definitions", ".toml")
+    return sorted({*_stems(f"{home}/sites", ".toml"), *shipped})
 
 
-def _running(home: Home) -> list[str]:
+def _stems(folder: str, ending: str) -> list[str]:
     try:
-        raw = json.loads((home.run / "state.json").read_bytes())
+        files = os.listdir(folder)  # noqa: PTH208  (without pathlib)
+    except OSError:
+        return []
+    return sorted(name.removesuffix(ending) for name in files if name.endswith(ending))
+
+
+def _running(path: str) -> list[str]:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  (without pathlib)
+            raw = json.load(file)
     except (OSError, ValueError):
         return []
     return list(_table(raw, "services"))
 
 
-def _toml(home: Home) -> dict[str, Any]:
+def _toml(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(home.config_file.read_text("utf-8"))
+        with open(path, "rb") as file:  # noqa: PTH123  (without pathlib)
+            return tomllib.load(file)
     except (OSError, ValueError):
         return {}
 
@@ -53,7 +65,3 @@ def _toml(home: Home) -> dict[str, Any]:
 def _table(raw: object, name: str) -> dict[str, Any]:
     value = raw.get(name) if isinstance(raw, dict) else None
     return value if isinstance(value, dict) else {}
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict)

@@ -16,7 +16,7 @@ from orchestrator.core.errors import ConfigError
 from proxies.inventory import Inventory
 from proxies.model import Proxy, parse
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 #: Nobody waits for longer; threads cannot for much longer.
 MOST_TIMEOUT_S = 86_400

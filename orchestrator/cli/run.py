@@ -21,7 +21,7 @@ def run() -> int:
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="orch")
     except OrchError as error:
         explain(error)
         return error.exit_code

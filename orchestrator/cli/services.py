@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import complete
 from orchestrator.cli.console import err, invocation, out
 from orchestrator.cli.later import later
 from orchestrator.core.clock import Deadline
@@ -33,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 def up(
     services: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these, and what they need.", autocompletion=complete.services),
+        typer.Argument(help="Only these, and what they need."),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Leave it running, and return.")
@@ -58,9 +57,7 @@ def down(timeout: Timeout = 60.0) -> None:
 
 
 def stop(
-    services: Annotated[
-        list[str], typer.Argument(help="Names of services.", autocompletion=complete.services)
-    ],
+    services: Annotated[list[str], typer.Argument(help="Names of services.")],
     timeout: Timeout = 60.0,
 ) -> None:
     """Stop some services, and those that need them; `orch down` stops all, `orch up S` starts one."""
@@ -75,7 +72,7 @@ def stop(
 def restart(
     services: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of services.", autocompletion=complete.services),
+        typer.Argument(help="Names of services."),
     ] = None,
     changed: Annotated[
         bool, typer.Option("--changed", help="Those that are declared otherwise by now.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.facade import Orchestrator
     from sites.jobs import Job
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 Site = Annotated[str, typer.Argument(help="The name of a site; `orch sites list` shows them.")]

@@ -16,7 +16,7 @@ from orchestrator.operate.unit import Unit
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
