@@ -99,7 +99,7 @@ def _coloured(text: str, colour: str) -> str:
 def _harmless(line: str) -> str:
     if not out.is_terminal:
         return line
-    coloured = out.color_system is not None
+    coloured = out.color_system is not None and not out.no_color
 
     def kept(found: re.Match[str]) -> str:
         return found[0] if coloured and found[0].endswith("m") and "[" in found[0] else ""

@@ -21,6 +21,9 @@ follow = later("orchestrator.cli.follow", "follow")
 show_events = later("orchestrator.cli.event_log", "show")
 watch = later("orchestrator.cli.watch", "watch")
 
+#: Columns where no terminal sets a limit.
+WIDE = 1000
+
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come, until Ctrl+C.")]
 Lines = Annotated[int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")]
 
@@ -52,6 +55,8 @@ def status(
             f"nothing is running in {home.path}", hint="`orch up -d` starts the services"
         )
     else:
+        if not out.is_terminal:
+            out.width = WIDE  # into a file or a pipe a row is a line, however long
         out.print(services_table(found))
     raise typer.Exit(status_code(found))
 

@@ -30,7 +30,7 @@ def services_table(status: Mapping[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left")
     for name in ("service", "state", "pid", "for", "restarts", "memory", "probe"):
         right = name in {"pid", "restarts", "memory"}
-        table.add_column(name, justify="right" if right else "left", no_wrap=name == "service")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
     now = SYSTEM.wall()
     for row in status["services"]:
         table.add_row(
