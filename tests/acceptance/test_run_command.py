@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.orch import COMMAND, Orch, alive, eventually
+from tests.support.orch import COMMAND, Orch, eventually
+from tests.support.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +54,11 @@ def happened(orch: Orch, name: str) -> list[str]:
     return [event.get("service", "") for event in orch.events() if event["event"] == name]
 
 
+def stopped_in_order(orch: Orch) -> bool:
+    ended = happened(orch, "service.ended")
+    return sorted(ended) == sorted(SERVICES) and (ended[0], ended[-1]) == ("beat", "redis")
+
+
 def test_the_command_finds_its_services_and_its_exit_code_is_ours(orch: Orch) -> None:
     script = """
 import json, os, sys, subprocess, redis
@@ -88,7 +92,7 @@ sys.exit(7)
     assert ping == "True"
     assert done.stdout.splitlines()[-2:] == ["0", "what comes in"], code_and_input
     assert done.stderr == ""
-    assert happened(orch, "service.ended") == ["beat", "worker", "results", "redis"]
+    assert stopped_in_order(orch)
     assert not orch.processes()
 
 
@@ -168,28 +172,16 @@ def test_a_signal_is_handed_on_once_and_the_end_of_the_command_awaited(
     assert run.returncode == 9, output
     assert (orch.home / "got").read_text().split() == [number.name] * SEVERAL
     assert (orch.home / "ended").exists()
-    assert happened(orch, "service.ended") == ["beat", "worker", "results", "redis"]
+    assert stopped_in_order(orch)
     assert not orch.processes()
 
 
 def test_ctrl_c_at_the_keyboard_reaches_the_command_once(orch: Orch) -> None:
-    pid, master = pty.fork()
-    if pid == 0:  # a session of its own, whose terminal this is
-        os.chdir(orch.home)
-        os.execve(COMMAND[0], [*COMMAND, *patient()], orch.environment)  # noqa: S606
-    eventually((orch.home / "runs").exists, 60)
+    with Typed(orch, *patient()) as typed:
+        eventually((orch.home / "runs").exists, 60)
+        sent(orch, lambda: typed.press(b"\x03"))
+        assert typed.end(60) == 9
 
-    sent(orch, lambda: os.write(master, b"\x03"))
-
-    def gone() -> bool:
-        os.set_blocking(master, False)
-        with contextlib.suppress(OSError):
-            os.read(master, 65_536)
-        return not alive(pid)
-
-    eventually(gone, 60)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
-    os.close(master)
     assert (orch.home / "got").read_text().split() == ["SIGINT"] * SEVERAL
     assert not orch.processes()
 
