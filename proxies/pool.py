@@ -66,12 +66,15 @@ class Pool:
 
     def state(self) -> PoolState:
         """Read all of it, quickest first."""
-        with self.redis.pipeline() as pipe:
+        # No transaction: a Redis that is full queues none, not even one that only reads. So the
+        # generation comes first: what is read after it is never older than it.
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self.keys.pool_meta())
             pipe.hgetall(self.keys.pool())
             pipe.hgetall(self.keys.pool_failures())
-            pipe.hgetall(self.keys.pool_meta())
             pipe.time()
-            return state_of(*pipe.execute())
+            meta, pool, failures, now = pipe.execute()
+        return state_of(pool, failures, meta, now)
 
     def generation(self) -> int:
         """How often it has changed."""

@@ -187,7 +187,8 @@ class RefreshRecord:
 
     def read(self) -> Progress:
         """Take one look."""
-        with self.redis.pipeline() as pipe:
+        # No transaction: a Redis that is full queues none, not even one that only reads.
+        with self.redis.pipeline(transaction=False) as pipe:
             pipe.mget([self.key(field) for field in _FIELDS])
             pipe.hvals(self.key("checked"))
             pipe.time()

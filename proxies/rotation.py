@@ -118,12 +118,14 @@ class Rotation:
             self._read_at = loop.time()
 
     async def _read(self) -> PoolState:
-        async with self.redis.pipeline() as pipe:
+        # As in `Pool.state`: no transaction, and the generation first.
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self.keys.pool_meta())
             pipe.hgetall(self.keys.pool())
             pipe.hgetall(self.keys.pool_failures())
-            pipe.hgetall(self.keys.pool_meta())
             pipe.time()
-            return state_of(*await pipe.execute())
+            meta, pool, failures, now = await pipe.execute()
+        return state_of(pool, failures, meta, now)
 
     async def _tell_pool(self, proxy: Proxy, *, ok: bool) -> None:
         """Share the verdict; a failure to do so costs the others only this one verdict."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.queues import SHARDS
+from orchestrator.core.redis import refuses_writes
 from orchestrator.gate.state import read_state
 from orchestrator.nodes.registry import Nodes
 from orchestrator.queue.redis import RedisQueue
@@ -75,6 +76,9 @@ class StatusReader:
         if job.state not in ACTIVE:
             return Pace(0.0, 0, "")
         site, job_id = job.ref.site, job.ref.id
+        full = refuses_writes(self._redis, self._keys.probe())
+        if full:
+            return Pace(0.0, 0, f"Redis {full}")
         seconds, micros = self._redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         holders = self._redis.zrangebyscore(

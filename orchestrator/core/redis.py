@@ -9,7 +9,7 @@ import redis.asyncio
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import LockError, RedisError, ResponseError
+from redis.exceptions import LockError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -27,6 +27,7 @@ __all__ = [
     "ResponseError",
     "connect",
     "connect_async",
+    "refuses_writes",
     "translated",
 ]
 
@@ -77,6 +78,17 @@ def connect(url: str, *, timeout: float = 2.0, check: bool = True, retries: int 
                 hint="`orch up` starts it; `orch status` shows what runs",
             ) from error
     return client
+
+
+def refuses_writes(client: Redis, key: str) -> str:
+    """Say why the server takes no writes for the moment; "" when it does. `key` names nothing."""
+    try:
+        client.setrange(key, 0, "")  # changes nothing, and is refused like any other
+    except OutOfMemoryError:
+        return "is full: it takes no writes until there is room (maxmemory)"
+    except ResponseError as error:
+        return f"takes no writes: {error}"
+    return ""
 
 
 def connect_async(url: str, *, timeout: float = 2.0) -> AsyncRedis:

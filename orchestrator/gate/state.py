@@ -24,7 +24,8 @@ class GateState(TypedDict):
 
 def read_state(client: Redis, keys: Keys, site: str) -> GateState:
     """Read the state of the gate of `site`; one that nobody used is closed and free."""
-    with client.pipeline(transaction=True) as pipe:
+    # No transaction: a Redis that is full queues none, not even one that only reads.
+    with client.pipeline(transaction=False) as pipe:
         pipe.time()
         pipe.get(keys.gate(site, "rate"))
         pipe.hgetall(keys.gate(site, "breaker"))
