@@ -231,6 +231,18 @@ def test_logs_are_in_the_order_of_their_times(tmp_path: Path) -> None:
     assert orch("logs", "-n", "1", "redis").stdout == "7:M 21 Jan 2026 10:00:00.300 * third\n"
 
 
+def test_a_letter_that_the_output_cannot_show_ends_nothing(tmp_path: Path) -> None:
+    orch = Orch(tmp_path / "home")
+    (orch.home / "data/logs").mkdir(parents=True)
+    (orch.home / "data/logs/a.log").write_bytes("ü €".encode() + b" \xff end\n")
+    orch.environment["PYTHONIOENCODING"] = "ascii"
+
+    done = orch("logs")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "a | ? ? ? end\n"
+
+
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_names_have_colours_on_a_terminal_and_logs_do_no_harm_to_it(
     tmp_path: Path, environment: dict[str, str], coloured: bool
