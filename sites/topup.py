@@ -18,6 +18,7 @@ from sites.allot import Claim, allot, budget
 from sites.definition import Definition
 from sites.ended import ended
 from sites.record import Job, Records
+from sites.setback import heal
 from sites.shards import WANTED_BY_SITES, Shards
 from sites.state import WORKED, JobState, outcome
 from sites.work import new_page
@@ -74,7 +75,9 @@ class TopUp:
 
     def run(self) -> None:
         """Tend every job that is active, send what shards are missing, retire what is drained."""
-        tended = [self.tend(ref) for ref in self._records.active()]
+        active = self._records.active()
+        heal(self._redis, self._keys, active)
+        tended = [self.tend(ref) for ref in active]
         self._send([found for found in tended if found is not None])
         for ref in self._records.ended():
             self._retire(ref)

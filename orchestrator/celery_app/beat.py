@@ -30,8 +30,17 @@ class MarkingScheduler(Scheduler):  # type: ignore[misc]
             self._marked_at = SYSTEM.monotonic()
             context = task_context()
             Mark.of_this_process(context.home.mark(context.service)).write()
+        self._heed_the_clock()
         wait: float = super().tick(*args, **kwargs)
         return wait
+
+    def _heed_the_clock(self) -> None:
+        """After the wall clock was set back, count from now: a last run lies in no future."""
+        now = self.app.now()
+        for entry in self.schedule.values():
+            if entry.last_run_at > now:
+                entry.last_run_at = now
+                self._heap = None  # Celery makes it again
 
 
 def run_beat(context: Context) -> None:

@@ -155,6 +155,10 @@ class Keys:
         """A lease that one process at a time holds (`drain`, `tick`). TTL of seconds, renewed."""
         return f"{self.prefix}lease:{name}"
 
+    def clock(self) -> str:
+        """When the last tick was, on the server's clock (ms): shows that it was set back. No TTL."""
+        return f"{self.prefix}clock"
+
     def queue_name(self, name: str) -> str:
         """The Celery queue called `name` here: two projects on one Redis never share one."""
         return f"{self.prefix}orch.{name}"

@@ -1,0 +1,105 @@
+"""Time stands still, or everything does: nothing is restarted for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.test_site_jobs import PAGES, TOML, define, exported, progress, start, state
+from tests.support.orch import Orch, a_home, alive, eventually
+from tests.support.row import (
+    all_ready,
+    configure,
+    daemon,
+    declared,
+    events,
+    order_of,
+    pids,
+)
+from tests.support.site_server import Site, tree
+
+#: Longer than any heartbeat, lease or probe of ours lives.
+SUSPENDED_S = 30
+
+#: Writes a file four times a second, which is asked for as its sign of life.
+TICKS = "while :; do touch alive; sleep 0.25; done"
+MINE = declared(
+    "mine",
+    "/bin/sh",
+    "-c",
+    TICKS,
+    ready='{ file = "alive", max_age = "2s", every = "500ms" }',
+)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site(tree(PAGES)) as made:
+        yield made
+
+
+@pytest.fixture
+def up(tmp_path: Path, site: Site) -> Iterator[Orch]:
+    with a_home(tmp_path / "home") as orch:
+        configure(orch, MINE, base=TOML)
+        define(orch, site)
+        orch.up()
+        yield orch
+
+
+def suspend(processes: list[int]) -> None:
+    """As a laptop does: all at once, and on again in no order that anybody chose."""
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(SUSPENDED_S)  # the length is what is tested
+    for pid in processes:
+        if alive(pid):
+            os.kill(pid, signal.SIGCONT)
+
+
+def nothing_was_restarted(orch: Orch, before: dict[str, int]) -> None:
+    time.sleep(5)  # what must not happen would happen by then
+    eventually(lambda: all_ready(orch))
+    assert pids(orch) == before
+    assert order_of(orch, "service.ended") == []
+    assert events(orch, "service.failed") == []
+
+
+def test_a_daemon_that_was_suspended_restarts_nothing(up: Orch) -> None:
+    before = pids(up)
+
+    suspend([daemon(up)])
+
+    nothing_was_restarted(up, before)
+    assert order_of(up, "service.unhealthy") == []
+
+
+def test_a_whole_project_that_was_suspended_goes_on_where_it_was(up: Orch) -> None:
+    """In the middle of a job, with the site itself awake."""
+    before = pids(up)
+    start(up)
+    eventually(lambda: progress(up) > PAGES / 4, 60)
+
+    suspend([*up.processes(), daemon(up)])
+
+    eventually(lambda: state(up) == "done", 60)
+    eventually(lambda: len(set(exported(up))) == 2 * PAGES, 30)
+    assert len(exported(up)) == 2 * PAGES
+    nothing_was_restarted(up, before)
+
+
+def test_a_project_whose_daemon_wakes_up_first_waits_for_the_others(up: Orch) -> None:
+    before = pids(up)
+    others = up.processes()
+    for pid in others:
+        os.kill(pid, signal.SIGSTOP)
+    suspend([daemon(up)])
+    for pid in others:
+        os.kill(pid, signal.SIGCONT)
+
+    nothing_was_restarted(up, before)
