@@ -29,12 +29,22 @@ def heal(redis: Redis, keys: Keys, jobs: Sequence[JobRef]) -> float:
 
     Called by every tick: two looks at once do no harm.
     """
-    frontiers = [keys.frontier(ref.site, ref.id) for ref in jobs]
+    groups = _in_time(keys, jobs)
+    names = [keys.clock(), *(name for group in groups for name in group)]
+    words = [LEAST_S * 1000, *map(len, groups)]
+    back = Call(load("sites", "setback"), names, words, int).run(redis) / 1000
+    if back:
+        log.warning(
+            "the clock of Redis was set back by %.0f s: what waits for it comes nearer", back
+        )
+    return back
+
+
+def _in_time(keys: Keys, jobs: Sequence[JobRef]) -> list[list[str]]:
+    """Return whatever holds a point in time, in the groups that the script takes."""
     sites = sorted({ref.site for ref in jobs})
-    in_ms = [name for queue in frontiers for name in (queue.delayed, queue.leased)]
-    in_ms += [keys.job(ref.site, ref.id, "shards") for ref in jobs]
-    groups = [
-        in_ms,
+    return [
+        [name for ref in jobs for name in _in_ms(keys, ref)],
         [keys.gate(site, "slots") for site in sites],
         [keys.nodes(), keys.consumers()],
         [keys.gate(site, "rate") for site in sites],
@@ -44,11 +54,8 @@ def heal(redis: Redis, keys: Keys, jobs: Sequence[JobRef]) -> float:
             *(keys.job(ref.site, ref.id, "health") for ref in jobs),
         ],
     ]
-    names = [keys.clock(), *(name for group in groups for name in group)]
-    words = [LEAST_S * 1000, *map(len, groups)]
-    back = Call(load("sites", "setback"), names, words, int).run(redis) / 1000
-    if back:
-        log.warning(
-            "the clock of Redis was set back by %.0f s: what waits for it comes nearer", back
-        )
-    return back
+
+
+def _in_ms(keys: Keys, ref: JobRef) -> list[str]:
+    queue = keys.frontier(ref.site, ref.id)
+    return [queue.delayed, queue.leased, keys.job(ref.site, ref.id, "shards")]
