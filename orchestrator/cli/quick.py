@@ -141,5 +141,4 @@ def _as_wanted(row: dict[str, Any]) -> bool:
 
 def _source(home: str) -> str:
     """What it would be configured from today. Only now: the answer may have come without it."""
-    where = importlib.import_module("orchestrator.core.home").Home.find(home)
-    return str(importlib.import_module("orchestrator.core.source").digest(where, {}))
+    return str(importlib.import_module("orchestrator.core.source").digest(home, {}))

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
 
+from orchestrator.core.places import CONFIG_NAME
 from orchestrator.core.version import VERSION
 
+# Typing itself is not imported: this is on the way of a second `orch up`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from orchestrator.core.home import Home
 
 #: Variables that say where and what a process is; they are no configuration.
 RESERVED = frozenset({"ORCH_HOME", "ORCH_SERVICE", "ORCH_LAUNCH", "ORCH_REDIS", "ORCH_PREFIX"})
 
 
-def digest(home: Home, overrides: Mapping[str, str]) -> str:
+def digest(home: str, overrides: Mapping[str, str]) -> str:
     """Changes with `orch.toml`, the `ORCH_…` variables, `--set` and the version of orch."""
     try:
-        text = home.config_file.read_bytes()
+        with open(os.path.join(home, CONFIG_NAME), "rb") as file:
+            text = file.read()
     except OSError:
         text = b""
     variables = [

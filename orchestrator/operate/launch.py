@@ -117,7 +117,7 @@ def _order(
         "specs": [spec.to_json() for spec in declared],
         "wanted": services or None,
         "foreground": not detach,
-        "source": digest(home, overrides),
+        "source": digest(str(home.path), overrides),
     }
 
 
@@ -168,7 +168,7 @@ def _second(
 ) -> int:
     answer = request(home, "start", services, deadline)
     say(f"already running (supervisor pid {answer['supervisor']['pid']})")
-    if answer["supervisor"]["source"] != digest(home, overrides):
+    if answer["supervisor"]["source"] != digest(str(home.path), overrides):
         for line in _differences(home, _order(home, overrides, None, detach=True), deadline):
             say(line)
     return 0

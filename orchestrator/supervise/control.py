@@ -7,11 +7,10 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestrator.core import wire
 from orchestrator.core.errors import (
     Busy,
     ConfigError,
-    DeadlinePassed,
-    NotRunning,
     OrchError,
     ServiceFailed,
     Unavailable,
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 #: A request longer than this comes from nobody we know, in bytes.
 LONGEST_REQUEST = 1_048_576
-
-NOT_RUNNING_HINT = "`orch up -d` starts the services"
 
 
 class Handler(Protocol):
@@ -131,21 +128,7 @@ def ask(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, An
         NotRunning: nobody is there, or it ended before it answered.
         DeadlinePassed: no answer in time.
     """
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(max(deadline.remaining(), 0.001))
-        try:
-            client.connect(str(path))
-            client.sendall(json.dumps(request).encode() + b"\n")
-            with client.makefile("rb") as file:
-                line = file.readline()
-        except TimeoutError as error:
-            raise DeadlinePassed("the supervisor did not answer in time") from error
-        except OSError as error:
-            raise NotRunning("nothing is running here", hint=NOT_RUNNING_HINT) from error
-    if not line:
-        raise NotRunning("the supervisor has ended", hint=NOT_RUNNING_HINT)
-    answer: dict[str, Any] = json.loads(line)
-    return answer
+    return wire.ask(str(path), request, deadline.remaining())
 
 
 def checked(answer: dict[str, Any]) -> dict[str, Any]:

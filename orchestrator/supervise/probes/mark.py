@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core import mark
-from orchestrator.supervise.probes.result import ProbeResult, milliseconds
+from orchestrator.supervise.probes.result import ProbeResult
 
 if TYPE_CHECKING:
     from orchestrator.supervise.service import ProbeSpec
@@ -56,7 +56,7 @@ def judge_mark(
         owed = _number(facts.get(fact))
         if owed and owed + age > OWED_PART * max_age_s:
             return ProbeResult(ok=False, error=f"{complaint} for {owed + age:.0f} s")
-    return ProbeResult(ok=True, latency_ms=milliseconds(age))
+    return ProbeResult(ok=True)
 
 
 def _complaints(facts: dict[str, object]) -> list[tuple[str, str]]:
