@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -15,27 +14,36 @@ from orchestrator.supervise.service import ServiceSpec
 from tests.bench.meters import answers
 
 #: How often the loop looks whether a service is ready, in seconds.
-LOOK_EVERY_S = 0.001
+LOOK_EVERY_S = 0.003
+START_S = 60.0
 
 
 class Bare:
     """Starts each service as soon as what it needs is ready; stops them one after the other."""
 
-    def __init__(self, specs: list[ServiceSpec]) -> None:
+    def __init__(self, specs: list[ServiceSpec], environment: dict[str, str]) -> None:
         self._specs = specs
+        self._environment = environment
         self._running: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
 
     def start(self) -> None:
         waiting, ready = list(self._specs), set[str]()
+        deadline = time.monotonic() + START_S
         while len(ready) < len(self._specs):
+            if time.monotonic() > deadline:
+                self.stop()
+                raise TimeoutError(f"only {ready} became ready")
             for spec in [spec for spec in waiting if ready.issuperset(spec.needs)]:
                 self._running[spec.name] = self._launch(spec)
                 waiting.remove(spec)
-            ready |= {spec.name for spec in self._specs if self._is_ready(spec)}
+            begun = [spec for spec in self._specs if spec.name not in ready]
+            ready |= {spec.name for spec in begun if self._is_ready(spec)}
             time.sleep(LOOK_EVERY_S)
 
     def stop(self) -> None:
         for spec in reversed(self._specs):
+            if spec.name not in self._running:
+                continue
             child, _ = self._running.pop(spec.name)
             child.send_signal(getattr(signal, f"SIG{spec.stop[0][0]}"))
             child.wait()
@@ -57,7 +65,7 @@ class Bare:
                 stdout=log,
                 stderr=log,
                 cwd=spec.cwd,
-                env={**os.environ, **spec.env, "ORCH_LAUNCH": launch},
+                env={**self._environment, **spec.env, "ORCH_LAUNCH": launch},
                 start_new_session=True,
             )
         return child, launch

@@ -27,6 +27,7 @@ from tests.bench.table import Row, median, medians, publish, spread
 #: runit and s6 wait for the rest of a second when what they keep lived for less.
 SETTLED_S = 1.5
 IDLE_S = 60.0
+STOP_S = 0.2
 HUNG_WITHIN_S = 30.0
 BARE_PYTHON = [sys.executable, "-c", "pass"]
 ORCH = str(Path(sys.executable).with_name("orch"))
@@ -75,10 +76,10 @@ def _exec_until_answer_ms(ours: tuple[str, ...], folder: Path) -> float:
 
 
 def start_and_stop(rounds: int = 9) -> list[Row]:
-    """`up` and Ctrl+C, over what the same services take in a plain loop (each round a pair)."""
+    """`up` and Ctrl+C, over what the same services take in a plain loop."""
     took: Samples = defaultdict(list)
     with kept.up() as ours:
-        bare, orch = Bare(list(ours.specs.values())), ours.orch
+        bare, orch = Bare(list(ours.specs.values()), ours.orch.environment), ours.orch
         orch("down")
         for _ in range(rounds):
             took["bare up"].append(timed_ms(bare.start))
@@ -86,15 +87,11 @@ def start_and_stop(rounds: int = 9) -> list[Row]:
             took["up"].append(timed_ms(orch.up))
             took["down"].append(timed_ms(lambda: orch("down")))
             took["ctrl+c"].append(_interrupt_ms(ours))
-    over = {
-        what: [mine - bare for mine, bare in zip(took[what], took[f"bare {own}"], strict=True)]
-        for what, own in (("up", "up"), ("ctrl+c", "stop"), ("down", "stop"))
-    }
 
     def row(measure: str, what: str, own: str, goal: float | None) -> Row:
-        note = f"{median(took[what], 0):g} ms, of which the services' own {own} "
-        note += f"{median(took[f'bare {own}'], 0):g}; {spread(over[what])}"
-        return Row(measure, "ms", median(over[what]), {}, goal, note)
+        over = median(took[what], 0) - median(took[f"bare {own}"], 0)
+        note = f"of {spread(took[what])}; in a plain loop {spread(took[f'bare {own}'])}"
+        return Row(measure, "ms", over, {}, goal, note)
 
     return [
         row("orch up -d until all ready, over bare start", "up", "up", 150),
@@ -103,15 +100,36 @@ def start_and_stop(rounds: int = 9) -> list[Row]:
     ]
 
 
-def _interrupt_ms(ours: Ours) -> float:
-    child = ours.orch.popen("up", stdout=subprocess.DEVNULL)
-    while not all(
-        row["state"] == "ready" for row in ours.orch.status()["services"] or [{"state": ""}]
-    ):
+def ordered_stop(rounds: int = 9) -> list[Row]:
+    """Ctrl+C with services whose own stop takes an exact time, and who leave a child behind."""
+    stop = f"trap 'sleep {STOP_S}; exit 0' TERM; sleep 3600 & wait"
+    names = ["one", "two", "three", "four"]
+    toml = "".join(
+        f'[service.{name}]\ncommand = ["sh", "-c", "{stop}"]\nneeds = {names[:i][-1:]}\n'
+        'ready = { after = "100ms" }\n'
+        for i, name in enumerate(names)
+    )
+    with kept.up(*names, toml=toml) as ours:
+        ours.orch("down")
+        took = [_interrupt_ms(ours, *names) for _ in range(rounds)]
+    over = [value - 1000 * STOP_S * len(names) for value in took]
+    note = f"four services, one after the other, {1000 * STOP_S:g} ms each; {spread(over)}"
+    return [Row("Ctrl+C, over stops of an exact length", "ms", median(over), {}, 100, note)]
+
+
+def _interrupt_ms(ours: Ours, *names: str) -> float:
+    child = ours.orch.popen("up", *names, stdout=subprocess.DEVNULL)
+    while not _all_ready(ours):
         time.sleep(0.05)
     time.sleep(0.5)  # as people do; and the worker has time to write its next mark
     os.kill(child.pid, signal.SIGINT)
     return timed_ms(child.wait)
+
+
+def _all_ready(ours: Ours) -> bool:
+    rows = ours.orch.status()["services"]
+    wanted = [row for row in rows if row["name"] in ours.specs]
+    return bool(wanted) and all(row["state"] == "ready" for row in wanted)
 
 
 def typing(rounds: int = 21) -> list[Row]:
@@ -219,6 +237,7 @@ def _gave_up(ours: Ours) -> bool:
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "revival": revival,
     "start_and_stop": start_and_stop,
+    "ordered_stop": ordered_stop,
     "typing": typing,
     "idle": idle,
     "hung": hung,
