@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from orchestrator.supervise.ownership import family, identify
-from tests.support.orch import SMALL, Orch, a_home, alive, eventually
-
-NAMES = ("redis", "results", "worker", "beat")
+from orchestrator.supervise.ownership import family
+from tests.support.orch import SMALL, Orch, alive, eventually
+from tests.support.row import SERVICES, replaced
 
 
 @pytest.fixture
@@ -27,55 +20,17 @@ def up(orch: Orch) -> Orch:
     return orch
 
 
-@pytest.fixture
-def lookalikes(tmp_path: Path) -> Iterator[list[int]]:
-    """Processes whose command lines read like ours, and which are not."""
-    sleep = shutil.which("sleep")
-    assert sleep
-    names = ("redis-server", f"{sys.executable} -m celery worker orch")
-    made = [subprocess.Popen([name, "600"], executable=sleep, cwd=tmp_path) for name in names]
-    yield [process.pid for process in made]
-    for process in made:
-        process.kill()
-        process.wait()
-
-
-def replaced(orch: Orch, name: str, pid: int) -> int:
-    """Wait until a service is ready with another pid; return it."""
-
-    def ready_again() -> int:
-        row = orch.service(name)
-        return row["pid"] if row["state"] == "ready" and row["pid"] not in (None, pid) else 0
-
-    return int(eventually(ready_again, 30, f"{name} ready again"))
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SERVICES)
 def test_a_killed_service_comes_back_and_the_others_run_on(up: Orch, name: str) -> None:
-    before = {other: up.pid(other) for other in NAMES}
+    before = {other: up.pid(other) for other in SERVICES}
     children = family(before[name], "none")
 
     os.kill(before[name], signal.SIGKILL)
 
     replaced(up, name, before[name])
-    after = {other: up.pid(other) for other in NAMES if other != name}
+    after = {other: up.pid(other) for other in SERVICES if other != name}
     assert after == {other: pid for other, pid in before.items() if other != name}
     assert not [pid for pid in children if alive(pid)]
-
-
-def test_a_killed_supervisor_is_followed_by_one_that_adopts_the_same_pids(up: Orch) -> None:
-    before = {name: up.pid(name) for name in NAMES}
-    supervisor = up.status()["supervisor"]["pid"]
-
-    os.kill(supervisor, signal.SIGKILL)
-    eventually(lambda: not alive(supervisor))
-    assert all(alive(pid) for pid in before.values())
-    up.up()
-
-    assert {name: up.pid(name) for name in NAMES} == before
-    assert all(up.service(name)["adopted"] for name in NAMES)
-    assert up("down").returncode == 0
-    assert not up.processes()
 
 
 def test_down_after_a_killed_supervisor_leaves_nothing(up: Orch) -> None:
@@ -97,7 +52,7 @@ def test_what_was_adopted_is_replaced_when_it_dies(up: Orch) -> None:
 
 
 def test_an_orphan_without_a_state_file_is_ended_not_doubled(up: Orch) -> None:
-    before = {name: up.pid(name) for name in NAMES}
+    before = {name: up.pid(name) for name in SERVICES}
     os.kill(up.status()["supervisor"]["pid"], signal.SIGKILL)
     (up.home / "data/run/state.json").unlink()
 
@@ -105,34 +60,6 @@ def test_an_orphan_without_a_state_file_is_ended_not_doubled(up: Orch) -> None:
 
     assert {row["state"] for row in up.status()["services"]} == {"ready"}
     assert not [name for name in ("results", "worker", "beat") if alive(before[name])]
-
-
-def test_a_hung_redis_is_replaced(up: Orch) -> None:
-    redis = up.pid("redis")
-    began = time.monotonic()
-
-    os.kill(redis, signal.SIGSTOP)
-
-    replaced(up, "redis", redis)
-    assert time.monotonic() - began < 10
-    assert up.pid("worker")
-
-
-def test_a_hung_worker_is_replaced(up: Orch) -> None:
-    worker = up.pid("worker")
-
-    os.kill(worker, signal.SIGSTOP)
-
-    eventually(lambda: up.service("worker")["pid"] not in (None, worker), 40)
-    replaced(up, "worker", worker)
-
-
-def test_a_worker_whose_children_all_hang_is_replaced(up: Orch) -> None:
-    worker = up.pid("worker")
-    for child in family(worker, "none"):
-        os.kill(child, signal.SIGSTOP)
-
-    replaced(up, "worker", worker)
 
 
 def test_one_that_dies_too_often_is_failed_with_its_log_until_restart_revives_it(up: Orch) -> None:
@@ -184,38 +111,6 @@ def test_a_failure_at_start_up_shows_the_log_and_leaves_nothing(orch: Orch) -> N
     assert "another beat" in done.stderr
     eventually(lambda: not orch.processes())
     assert orch("status").returncode == 3
-
-
-def test_nothing_that_only_looks_like_ours_is_touched(
-    up: Orch, lookalikes: list[int], tmp_path: Path
-) -> None:
-    with a_home(tmp_path / "other") as other:
-        other.up()
-        theirs = other.processes()
-        os.kill(up.status()["supervisor"]["pid"], signal.SIGKILL)
-        up.up()
-        up("down")
-
-        assert all(alive(pid) for pid in lookalikes)
-        assert {row["state"] for row in other.status()["services"]} == {"ready"}
-        assert set(theirs) == set(other.processes())
-
-
-def test_a_recycled_pid_in_the_state_file_is_left_alone(orch: Orch, lookalikes: list[int]) -> None:
-    orch.up("redis")
-    state = orch.home / "data/run/state.json"
-    os.kill(orch.status()["supervisor"]["pid"], signal.SIGKILL)
-    record = json.loads(state.read_text())
-    redis = record["services"]["redis"]["identity"]
-    stranger = identify(lookalikes[0])
-    record["services"]["redis"]["identity"] = {**redis, "pid": stranger.pid}
-    state.write_text(json.dumps(record))
-
-    orch.up("redis")
-    orch("down")
-
-    assert alive(stranger.pid)
-    assert not orch.processes()
 
 
 def test_a_changed_configuration_replaces_what_was_adopted(up: Orch) -> None:
