@@ -82,7 +82,9 @@ class Process:
         # A supervisor that replaced its own program has adopted its own children.
         with contextlib.suppress(ChildProcessError):
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self._code = os.waitstatus_to_exitcode(status) if pid else self._code
+            if not pid:  # its first thread has ended; the others still hold what it held
+                return False
+            self._code = os.waitstatus_to_exitcode(status)
         return True
 
     @property
