@@ -16,6 +16,7 @@ from orchestrator.core.errors import (
     OrchError,
 )
 from orchestrator.core.source import digest
+from orchestrator.core.version import VERSION
 from orchestrator.operate.detached import Detached
 from orchestrator.supervise import specs
 from orchestrator.supervise.control import ask, checked
@@ -166,24 +167,38 @@ def _second(
     say: Callable[[str], None],
     deadline: Deadline,
 ) -> int:
+    before = {row["pid"] for row in request(home, "status", None, deadline)["services"]}
     answer = request(home, "start", services, deadline)
-    say(f"already running (supervisor pid {answer['supervisor']['pid']})")
+    pid = answer["supervisor"]["pid"]
+    rows = answer["services"]
+    started = [r["name"] for r in rows if r["state"] == "ready" and r["pid"] not in before]
+    what = f"ready: {', '.join(started)}" if started else "already running"
+    say(f"{what} (supervisor pid {pid})")
     if answer["supervisor"]["source"] != digest(str(home.path), overrides):
-        for line in _differences(home, _order(home, overrides, None, detach=True), deadline):
+        for line in _told(differences(home, overrides, deadline)):
             say(line)
     return 0
 
 
-def _differences(home: Home, order: dict[str, Any], deadline: Deadline) -> list[str]:
+def differences(home: Home, overrides: Mapping[str, str], deadline: Deadline) -> dict[str, str]:
+    """How the services differ from what is declared by now: service -> changed|tuned|new|gone.
+
+    Raises:
+        NotRunning: nothing runs here.
+        ConfigError: with every problem of the configuration.
+    """
+    return _compare(home, _order(home, overrides, None, detach=True), deadline)
+
+
+def _told(differs: Mapping[str, str]) -> list[str]:
     """What `orch restart --changed` would do, a line for each service, and how to have it done."""
-    found = _compare(home, order, deadline)
     words = {
         "changed": "declared otherwise since it was started",
         "tuned": "has other limits, probes or log settings by now, which need no restart",
         "new": "declared, and not yet known to the supervisor",
         "gone": "runs, and is declared no more",
     }
-    lines = [f"{name}: {words[what]}" for name, what in sorted(found.items())]
+    lines = [f"{name}: {words[what]}" for name, what in sorted(differs.items())]
     return [*lines, "`orch restart --changed` applies this"] if lines else []
 
 
@@ -212,6 +227,8 @@ def apply_changes(home: Home, overrides: Mapping[str, str], deadline: Deadline) 
     status = request(home, "status", None, deadline)
     order = _order(home, overrides, None, detach=True)
     differs = _compare(home, order, deadline)
+    if not differs and status["supervisor"]["version"] == VERSION:
+        return []
     running = {row["name"] for row in status["services"] if row["state"] != "stopped"}
     order["wanted"] = sorted(running & {raw["name"] for raw in order["specs"]}) + [
         raw["name"] for raw in order["specs"] if differs.get(raw["name"]) == "new" and raw["auto"]

@@ -44,7 +44,7 @@ def main() -> int:
         source=str(order.get("source", "")),
         can_reload=True,
         reloaded=bool(order.get("reloaded")),
-        notify=Notify.from_environment(),
+        notify=Notify(**order["notify"]) if "notify" in order else Notify.from_environment(),
     )
     while True:
         code = _supervise(home, order, origin, received)
@@ -70,9 +70,10 @@ def _supervise(home: Home, order: dict[str, Any], origin: Origin, received: list
     failure = _run(supervisor, order.get("wanted"))
     _wait(table)
     if supervisor.successor is not None:
-        become({**supervisor.successor, "foreground": foreground, "reloaded": True})
+        facts = {"foreground": foreground, "reloaded": True, "notify": origin.notify.to_json()}
+        become({**supervisor.successor, **facts}, received)
     if failure is None:
-        return _verdict(supervisor, received)
+        return _asked(received)
     if not (isinstance(failure, Busy) and foreground):
         explain(failure)
     return failure.exit_code
@@ -86,9 +87,8 @@ def _run(supervisor: Supervisor, wanted: list[str] | None) -> OrchError | None:
     return None
 
 
-def _verdict(supervisor: Supervisor, received: list[int]) -> int:
-    if any(keeper.failure for keeper in supervisor.keepers.values()):
-        return 1
+def _asked(received: list[int]) -> int:
+    """The exit code of an end that was asked for: by a signal, or (0) by a request."""
     return 128 + received[0] if received else 0
 
 

@@ -29,8 +29,8 @@ class Waiter:
 class Desk:
     """Requests: `{"do": "status|wait|start|restart|stop", "services": [names, all by default]}`.
 
-    A status with `"declared": {service: [digest, fingerprint]}` also tells what `differs`. After
-    `{"do": "reload", "order": …}` another program takes over.
+    A status with `"memory": true` has it measured; one with `"declared": {service: [digest, fingerprint]}`
+    also tells what `differs`. After `{"do": "reload", "order": …}` another program takes over.
     Answers: `{"ok": true, …status}` or `{"ok": false, "error", "hint", "exit", "log_tail"}`.
     """
 
@@ -66,7 +66,8 @@ class Desk:
             reply(told(error))
             return
         if awaited is None:
-            reply({"ok": True, **self._supervisor.status(), **self._differs(request)})
+            status = self._supervisor.status(measured=bool(request.get("memory")))
+            reply({"ok": True, **status, **self._differs(request)})
         else:
             self._waiters.append(Waiter(awaited, reply, for_stop=what == "stop"))
 

@@ -13,7 +13,8 @@ from orchestrator.supervise.history import History
 from orchestrator.supervise.process import Process
 from orchestrator.supervise.pulse import Pulse
 from orchestrator.supervise.restart import GiveUp
-from orchestrator.supervise.service import MOVES, ServiceSpec, ServiceState
+from orchestrator.supervise.service import ServiceSpec, ServiceState
+from orchestrator.supervise.standing import Standing
 from orchestrator.supervise.stopping import Ladder
 from orchestrator.supervise.upkeep import Upkeep
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.core.clock import Clock
     from orchestrator.core.events import EventLog
     from orchestrator.supervise.probes.result import ProbeResult
+    from orchestrator.supervise.state import Running
 
 _S = ServiceState
 
@@ -33,53 +35,46 @@ LOG_TAIL_LINES = 20
 PATIENCE = 0.4
 
 
-class Keeper:
-    """The state machine of one service.
-
-    `process` is None for a service that is not running, and for one that is somebody else's
-    (`external`): that one is only probed. `done` is one that ended as it should.
-    """
+class Keeper(Standing):
+    """The state machine of one service."""
 
     def __init__(
         self, spec: ServiceSpec, selector: selectors.BaseSelector, clock: Clock, events: EventLog
     ) -> None:
-        self.spec = spec
-        self.state = _S.STOPPED
-        self.process: Process | None = None
-        self.wanted = self.done = self.external = self.adopted = False
-        self.failure: OrchError | None = None
-        self.since = clock.wall()
-        self.changed = True  #: whether the state file must be written again
+        super().__init__(spec, clock)
         self.history = History(spec.restart)
         self.pulse = Pulse(spec, selector)
-        self._clock = clock
         self._events = events
         self._selector = selector
-        self._upkeep = Upkeep(spec, events)
+        self.upkeep = Upkeep(spec, events)
         self._silence: Silence | None = None
         self._looking = self._proven = False  #: proven: ready once since it was asked for
         self._deadline = self._retry_at = 0.0
         self._ladder: Ladder | None = None
+        self._doom = ""  #: why it is not started again after the stop that is under way
+        self._ready_since: float | None = None  #: of one that was taken over
 
     def want(self) -> None:
         """It shall run; a failed one gets a fresh start."""
-        if not self.wanted or self.state is _S.FAILED:
+        if not self.wanted or self.state is _S.FAILED or self._doom:
             self.wanted, self.done, self._proven, self.failure = True, False, False, None
-            self._retry_at = 0.0
+            self._retry_at, self._doom = 0.0, ""
             self.history.forget()
             if self.state is _S.FAILED and self.process is None:
                 self._move(_S.STOPPED)
 
-    def adopt(self, process: Process) -> None:
+    def adopt(self, process: Process, past: Running) -> None:
         """Take over a running process of an earlier supervisor; it must answer before it is ready."""
-        self.process, self.adopted, self.wanted, self.changed = process, True, True, True
+        self.process, self.adopted, self.wanted = process, past.adopted, True
+        self.history.restarts, self._ready_since, self._proven = past.restarts, past.since, True
         self._begin_start(self._clock.monotonic(), fresh=False)
         process.watch(self._selector)
 
     def stop(self, *, for_good: bool = True) -> None:
         """Begin to stop it; with `for_good` it is not started again."""
         if for_good:
-            self.wanted = False
+            self.wanted = self.done = False
+        self._ready_since = None
         if self.state in (_S.STOPPING, _S.STOPPED):
             return
         self.pulse.cancel()
@@ -105,18 +100,6 @@ class Keeper:
             self.process.kill_family()
         if self._ladder:
             self._ladder.kill()
-
-    @property
-    def ready(self) -> bool:
-        """Whether others that need it may start."""
-        return self.state is _S.READY or self.done
-
-    @property
-    def settled(self) -> bool:
-        """Whether it is where it shall be, or has given up."""
-        if not self.wanted:
-            return self.state in (_S.STOPPED, _S.FAILED) and self.process is None
-        return self.state is _S.READY or (self.state is _S.FAILED and self.failure is not None)
 
     def tick(self, now: float, *, needs_ready: bool) -> None:
         """Do what is due."""
@@ -192,6 +175,7 @@ class Keeper:
         self.pulse.again_later(now)
         if self.state is not _S.READY:
             self._move(_S.READY)
+            self.since, self._ready_since = self._ready_since or self.since, None
             pid = self.process.pid if self.process else None
             theirs = self.adopted or self.external
             self._events.write("service.ready", service=self.spec.name, pid=pid, adopted=theirs)
@@ -237,17 +221,17 @@ class Keeper:
             self._silence = None
 
     def _look_after(self, now: float) -> None:
-        used = self._upkeep.tick(now, self.process)
+        used = self.upkeep.tick(now, self.process)
         if used is None or self.state is _S.STARTING:
             return
         limit = self.spec.memory_limit_bytes
         self._events.write("service.over_memory", service=self.spec.name, bytes=used, limit=limit)
         decision = self.history.died(now)
         if isinstance(decision, GiveUp):
-            self._fail_with_log("uses more memory than it may, at every start")
+            self._doom = "uses more memory than it may, at every start"
         else:
             self._retry_at = now + decision.delay
-            self.stop(for_good=False)
+        self.stop(for_good=False)
 
     def _on_end(self, process: Process, now: float, *, blameless: bool) -> None:
         self.process, self.adopted = None, False
@@ -258,7 +242,10 @@ class Keeper:
         self._events.write("service.ended", service=self.spec.name, exit=code)
         if self.state is _S.STOPPING:
             self._ladder = None
-            self._move(_S.STOPPED)
+            if self._doom and self.wanted:
+                self._fail_with_log(self._doom)
+            else:
+                self._move(_S.STOPPED)
         elif self.state is _S.FAILED:
             if self.failure is None:  # it was asked for again while it was being killed
                 self._move(_S.STOPPED)
@@ -291,10 +278,3 @@ class Keeper:
     def _fail_with_log(self, reason: str) -> None:
         end = tail(Path(self.spec.log.path), LOG_TAIL_LINES)
         self._fail(ServiceFailed(self.spec.name, reason, end))
-
-    def _move(self, state: ServiceState) -> None:
-        if state is self.state:
-            return
-        if state not in MOVES[self.state]:
-            raise AssertionError(f"{self.spec.name}: {self.state} -> {state} is no legal move")
-        self.state, self.since, self.changed = state, self._clock.wall(), True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field
+from typing import Any
 
 NEVER = float("inf")
 
@@ -22,20 +23,16 @@ class Notify:
 
     @classmethod
     def from_environment(cls) -> Notify:
-        """Take the variables away, so that no service talks in our name.
+        """Take the variables out of the environment, so that no service talks in our name."""
+        address = os.environ.pop("NOTIFY_SOCKET", "")
+        microseconds = os.environ.pop("WATCHDOG_USEC", "")
+        mine = os.environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        watched = microseconds.isdigit() and int(microseconds) > 0 and mine
+        return cls(address, int(microseconds) / 1e6 if watched else None)
 
-        They stay in the environment as `ORCH_NOTIFY_…` for the case that we re-execute ourselves.
-        """
-        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
-            value = os.environ.pop(name, None)
-            if value is not None:
-                os.environ[f"_ORCH_{name}"] = value
-        watchdog = os.environ.get("_ORCH_WATCHDOG_USEC", "")
-        mine = os.environ.get("_ORCH_WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        return cls(
-            os.environ.get("_ORCH_NOTIFY_SOCKET", ""),
-            int(watchdog) / 1e6 if watchdog.isdigit() and int(watchdog) and mine else None,
-        )
+    def to_json(self) -> dict[str, Any]:
+        """For the program that takes over from this one."""
+        return {"address": self.address, "watchdog_s": self.watchdog_s}
 
     def ready(self, status: str) -> None:
         """All is up."""

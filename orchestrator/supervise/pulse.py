@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 #: The first probes of a start are this far apart, in seconds; then each twice the one before.
 FIRST_PAUSE_S = 0.004
 LONGEST_STARTING_PAUSE_S = 0.02
-#: A command is a process each time.
-LONGEST_PAUSE_OF_COMMANDS_S = 0.25
+#: A command is a process each time; of an end the kernel tells.
+LONGEST_PAUSES_S = {"exec": 0.25, "end": 1.0}
 
 
 class Pulse:
@@ -58,8 +58,7 @@ class Pulse:
     def again_soon(self, now: float) -> None:
         """It is still starting: ask again after a short, growing pause."""
         self._ask_at = now + self._pause
-        is_command = self._spec.probe.kind == "exec"
-        longest = LONGEST_PAUSE_OF_COMMANDS_S if is_command else LONGEST_STARTING_PAUSE_S
+        longest = LONGEST_PAUSES_S.get(self._spec.probe.kind, LONGEST_STARTING_PAUSE_S)
         self._pause = min(2 * self._pause, longest)
 
     def again_later(self, now: float) -> None:

@@ -26,6 +26,8 @@ def service_row(keeper: Keeper, clock: Clock) -> dict[str, Any]:
         "last_exit": keeper.history.last_exit,
         "probe": _probe(keeper, clock),
         "rss_bytes": rss_bytes(pid) if pid else None,
+        "memory_bytes": keeper.upkeep.used if pid else None,
+        "done": keeper.done,
     }
 
 
@@ -34,5 +36,5 @@ def _probe(keeper: Keeper, clock: Clock) -> dict[str, Any]:
     if last is None:
         return {"ok": False, "latency_ms": None, "at": None, "error": failure}
     at = round(clock.wall() - (clock.monotonic() - keeper.pulse.asked_at), 3)
-    error = last.error or failure
+    error = failure or last.error
     return {"ok": last.ok, "latency_ms": last.latency_ms, "at": at, "error": error}

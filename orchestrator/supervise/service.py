@@ -34,7 +34,7 @@ MOVES: dict[ServiceState, frozenset[ServiceState]] = {
     _S.UNHEALTHY: frozenset({_S.READY, _S.BACKOFF, _S.FAILED, _S.STOPPING, _S.STOPPED}),
     _S.BACKOFF: frozenset({_S.STARTING, _S.FAILED, _S.STOPPING, _S.STOPPED}),
     _S.FAILED: frozenset({_S.STARTING, _S.STOPPING, _S.STOPPED}),
-    _S.STOPPING: frozenset({_S.STOPPED, _S.STARTING, _S.BACKOFF}),
+    _S.STOPPING: frozenset({_S.STOPPED, _S.STARTING, _S.BACKOFF, _S.FAILED}),
 }
 
 
@@ -51,6 +51,7 @@ class ProbeSpec:
     | `exec` | (`command`) | the command ends with 0 |
     | `file` | a file | it was touched since this start, and (unless 0) not over `max_age_s` ago |
     | `alive` | none | the process has run for `settle_s` |
+    | `end` | none | it has ended with 0, which is what it is for |
     """
 
     kind: str

@@ -12,7 +12,7 @@ from orchestrator.supervise.ownership import Identity, identify
 from orchestrator.supervise.service import ServiceSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
     from pathlib import Path
 
     from orchestrator.core.events import EventLog
@@ -26,6 +26,9 @@ class Running:
     spec: ServiceSpec
     identity: Identity
     launch: str
+    since: float  #: of its state, seconds since 1970
+    restarts: int = 0
+    adopted: bool = False
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class StateFile:
         else:
             self._unsaved = False
 
-    def write(self, keepers: Iterable[Keeper]) -> None:
+    def write(self, keepers: Collection[Keeper]) -> None:
         """Record every process that is ours."""
         services: dict[str, Any] = {}
         for keeper in keepers:
@@ -60,21 +63,32 @@ class StateFile:
                     "spec": keeper.spec.to_json(),
                     "identity": asdict(keeper.process.identity),
                     "launch": keeper.process.launch,
+                    "since": keeper.since,
+                    "restarts": keeper.history.restarts,
+                    "adopted": keeper.adopted,
                 }
-        record = {"supervisor": asdict(self._me), "services": services}
+        done = {keeper.spec.name: keeper.spec.digest for keeper in keepers if keeper.done}
+        record = {"supervisor": asdict(self._me), "services": services, "done": done}
         write_json(self.path, record, durable=False)
 
     def read(self) -> dict[str, Running]:
         """The services that were recorded and still run."""
-        raw = read_json(self.path)
-        rows = raw.get("services") if isinstance(raw, dict) else None
         found = {}
-        for name, row in rows.items() if isinstance(rows, dict) else ():
+        for name, row in self._table("services").items():
             try:
                 spec, identity = ServiceSpec.from_json(row["spec"]), Identity(**row["identity"])
-                running = Running(spec, identity, str(row["launch"]))
+                running = Running(**{**row, "spec": spec, "identity": identity})
             except (KeyError, TypeError, ValueError):
                 continue  # of another version of orch: its launch token still finds the process
             if running.identity.alive:
                 found[name] = running
         return found
+
+    def done(self) -> dict[str, str]:
+        """The services that have ended as they should, with the digests of their declarations."""
+        return {name: str(digest) for name, digest in self._table("done").items()}
+
+    def _table(self, name: str) -> dict[str, Any]:
+        raw = read_json(self.path)
+        table = raw.get(name) if isinstance(raw, dict) else None
+        return table if isinstance(table, dict) else {}

@@ -117,7 +117,9 @@ class Supervisor:
                 self._home.socket("control.sock"), self._selector, self._desk.take
             )
             try:
-                inheritance = Inheritance(self._home.path, self._state, self._events, self._clock)
+                inheritance = Inheritance(
+                    self._home.path, self._state, self._events, self._clock, self._origin.reloaded
+                )
                 inheritance.settle(self.keepers, whatever_fits=self._only_stop)
                 if self._only_stop:
                     self.request_stop()
@@ -142,7 +144,9 @@ class Supervisor:
         """The services that a request without names is about."""
         keepers = self.keepers.values()
         if what == "start":
-            return frozenset(k.spec.name for k in keepers if k.spec.auto or k.wanted)
+            return frozenset(
+                k.spec.name for k in keepers if k.wanted or (k.spec.auto and not k.done)
+            )
         if what in ("restart", "wait"):
             return frozenset(k.spec.name for k in keepers if k.wanted)
         return frozenset(self.keepers)
@@ -154,6 +158,8 @@ class Supervisor:
             name = todo.pop()
             if name not in wanted:
                 wanted.add(name)
+                if self.keepers[name].done and name not in names:
+                    continue  # it has been done, and nobody asks for it by name
                 todo += self.keepers[name].spec.needs
                 self.keepers[name].want()
         for partial in self._partial:
@@ -175,8 +181,11 @@ class Supervisor:
         self._partial.append(Farewell(order, self._events, self._clock.monotonic()))
         return frozenset(keeper.spec.name for keeper in order)
 
-    def status(self) -> dict[str, Any]:
-        """What `orch status --json` shows of supervisor and services."""
+    def status(self, *, measured: bool = False) -> dict[str, Any]:
+        """What `orch status --json` shows of supervisor and services; `measured`: memory is, anew."""
+        for keeper in self.keepers.values() if measured else ():
+            if keeper.process is not None:
+                keeper.upkeep.measure(keeper.process)
         me = {
             "state": "stopping" if self.stopping else "running",
             "pid": os.getpid(),
@@ -200,7 +209,9 @@ class Supervisor:
             if self._farewell is not None and self._farewell.over:
                 self._desk.answer()
                 return
-            if self.successor is not None:
+            if self._stop_asked:
+                self.successor = None  # a stop comes first
+            elif self.successor is not None:
                 self._events.write("supervisor.reloads")
                 return
             patience = self._patience(self._clock.monotonic())

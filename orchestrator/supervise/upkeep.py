@@ -21,6 +21,7 @@ class Upkeep:
     """Rotates the log, and tells when there is too much memory in use."""
 
     def __init__(self, spec: ServiceSpec, events: EventLog) -> None:
+        self.used: int | None = None  #: bytes, with all children, when it was last measured
         self._spec = spec
         self._events = events
         self._next_at = 0.0
@@ -36,8 +37,13 @@ class Upkeep:
         limit = self._spec.memory_limit_bytes
         if not limit or process is None:
             return None
-        used = used_bytes(process.pid)
+        used = self.measure(process)
         return used if used > limit else None
+
+    def measure(self, process: Process) -> int:
+        """Return the bytes that a service uses with its children; some milliseconds for many."""
+        self.used = used_bytes(process.pid)
+        return self.used
 
     def _rotate(self, process: Process | None) -> None:
         try:

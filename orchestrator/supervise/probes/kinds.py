@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.supervise.probes.alive import AliveProbe
 from orchestrator.supervise.probes.command import CommandProbe
+from orchestrator.supervise.probes.end import EndProbe
 from orchestrator.supervise.probes.file import FileProbe
 from orchestrator.supervise.probes.http import HttpProbe
 from orchestrator.supervise.probes.mark import MarkProbe
@@ -30,5 +31,6 @@ def make_probe(probe: ProbeSpec, service: ServiceSpec, selector: selectors.BaseS
         "exec": lambda: CommandProbe(probe, selector, service.env, service.cwd),
         "file": lambda: FileProbe(probe),
         "alive": lambda: AliveProbe(probe),
+        "end": EndProbe,
     }
     return kinds[probe.kind]()
