@@ -14,6 +14,8 @@ def main() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until the command line is there to say it better, Ctrl+C ends us without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Whoever started us may have held it back while the interpreter could only answer by a traceback.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     code = quick(sys.argv[1:])
     if code is None:
         # Only now: typer and rich cost 200 ms, which `orch status` and a second `orch up` save.

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.core.clock import Deadline, wait_until
@@ -13,7 +14,7 @@ from orchestrator.core.errors import DeadlinePassed, OrchError
 from orchestrator.demo import traces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 #: How long a command may take to end after Ctrl+C.
@@ -62,14 +63,15 @@ class Commands:
     def _run(self, words: tuple[str, ...], output: int | None, timeout: float) -> None:
         sys.stdout.flush()
         deadline = Deadline.after(timeout)
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "orchestrator", *words],
-            cwd=self._home,
-            env=environment(self._home),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            start_new_session=True,
-        )
+        with _held_back():
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "orchestrator", *words],
+                cwd=self._home,
+                env=environment(self._home),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                start_new_session=True,
+            )
         try:
             ended = self._wait(process, deadline)
         finally:
@@ -85,6 +87,16 @@ class Commands:
             return process.poll() is not None
 
         return wait_until(ended, deadline, every=LOOK_EVERY_S)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """What is started here gets a Ctrl+C only when it can take it: `orch` lets it through."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def environment(home: Path) -> dict[str, str]:

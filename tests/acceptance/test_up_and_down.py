@@ -109,6 +109,20 @@ def test_ctrl_c_in_the_foreground_stops_in_order_and_exits_with_130(orch: Orch) 
     assert not [pid for pid in pids if alive(pid)]
 
 
+def test_a_ctrl_c_that_was_held_back_while_python_starts_ends_it_without_a_traceback(
+    orch: Orch,
+) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        status = orch.popen("status", start_new_session=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    status.send_signal(signal.SIGINT)
+
+    assert status.communicate(timeout=20)[0] == ""
+    assert status.returncode == -signal.SIGINT
+
+
 def test_term_in_the_foreground_exits_with_143(orch: Orch) -> None:
     up = orch.popen("up", "redis", start_new_session=True)
     eventually(lambda: orch.service("redis")["state"] == "ready")
