@@ -115,11 +115,12 @@ def load(home: Home, given: Mapping[str, str] | None = None, *, services: bool =
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        found += problems.describe(error, origins.of, Settings)
+        found += problems.keyed(error, origins.of, Settings)
     if services:
         found += _together(raw, origins, home, complete=bool(found))
     if found:
-        raise ConfigError(tuple(found), hint=HINT)
+        found.sort(key=lambda problem: _place(raw, problem[0]))
+        raise ConfigError(tuple(line for _, line in found), hint=HINT)
     return Config(home, settings, origins.known, dict(given or {}))
 
 
@@ -146,13 +147,26 @@ class _Origins:
         return f"{self.of(problem.key)}: {problem.key}: {problem.text}"
 
 
-def _override(raw: dict[str, Any], origins: _Origins, given: Mapping[str, str]) -> list[str]:
+def _place(raw: object, key: str) -> list[int]:
+    """Where a key stands in the file: the problems of a table are told together, in its order."""
+    place = []
+    for word in key.split(".") if key else ():
+        names = list(raw) if isinstance(raw, dict) else []
+        place.append(names.index(word) if word in names else len(names))
+        raw = raw.get(word) if isinstance(raw, dict) else None
+    return place
+
+
+def _override(
+    raw: dict[str, Any], origins: _Origins, given: Mapping[str, str]
+) -> list[tuple[str, str]]:
     """Put what beats the file over it; return what is no setting at all."""
     found = []
     for key, text, origin in [*overrides.from_environment(raw), *overrides.from_set(given)]:
         section, _, name = key.partition(".")
         if section not in Settings.model_fields or not all(name.split(".")):
-            found.append(f"{origin}: no such setting: {key}; `orch config show` lists them all")
+            wrong = f"{origin}: no such setting: {key}; `orch config show` lists them all"
+            found.append(("", wrong))
         elif overrides.put(raw, key, text):
             origins.known[key] = origin
     return found
@@ -160,7 +174,7 @@ def _override(raw: dict[str, Any], origins: _Origins, given: Mapping[str, str]) 
 
 def _together(
     raw: Mapping[str, Any], origins: _Origins, home: Home, *, complete: bool
-) -> list[str]:
+) -> list[tuple[str, str]]:
     """What is wrong between the tables.
 
     Commands are looked up when something is started (`Config.require_commands`): a command that only
@@ -170,7 +184,7 @@ def _together(
     found = declared.problems(raw)
     if found or complete:
         found += declared.commands_missing(raw.get("service"), home.path)
-    return [origins.line(problem) for problem in found]
+    return [(problem.key, origins.line(problem)) for problem in found]
 
 
 def _shown(key: str, value: object) -> object:

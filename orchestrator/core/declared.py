@@ -7,8 +7,10 @@ found others: whatever has the wrong shape is passed over here and told there.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import needs, which
@@ -18,12 +20,12 @@ from orchestrator.core.settings import WORKER, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 #: The services that are always there, each after what it needs.
 BUILT_IN = ("redis", "results", WORKER, "beat")
 #: Their logs would be others'.
 RESERVED = ("supervisor", "events")
+_OWN_NAMES = f"orch's own names are {', '.join(RESERVED)}"
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: The service of a worker has `worker-` before the name.
@@ -61,7 +63,7 @@ def commands_missing(services: object, home: Path) -> list[Problem]:
     """Return the commands of services and probes that are not there, and folders to run them in."""
     found: list[Problem] = []
     for name, table in _tables(services).items():
-        folder = home / table["cwd"] if isinstance(table.get("cwd"), str) else home
+        folder = placed(home, table["cwd"]) if isinstance(table.get("cwd"), str) else home
         if not folder.is_dir():
             found.append(Problem(f"service.{name}.cwd", f"{folder} is not a folder"))
             continue
@@ -73,6 +75,12 @@ def commands_missing(services: object, home: Path) -> list[Problem]:
             except ValueError as error:
                 found.append(Problem(f"service.{name}.{key}", f"{error}"))
     return found
+
+
+def placed(folder: Path, text: str) -> Path:
+    """The file or folder that `text` names from `folder`; `~` is the user's own."""
+    # Of a user that is not there pathlib makes an error, and this leaves the name as it is.
+    return Path(os.path.normpath(folder / os.path.expanduser(text)))  # noqa: PTH111
 
 
 def _programs(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -128,7 +136,7 @@ def _queues(default: object, workers: Mapping[str, Mapping[str, Any]]) -> list[P
 def _named(name: str) -> list[Problem]:
     key = f"service.{name}"
     if name in RESERVED:
-        return [Problem(key, f"this name is orch's own; so are {', '.join(RESERVED)}")]
+        return [Problem(key, f"this name is orch's own; {_OWN_NAMES}")]
     if not NAME.fullmatch(name):
         return [Problem(key, f"a service's name must match {NAME.pattern}")]
     if name.startswith(f"{WORKER}-"):
@@ -184,10 +192,19 @@ def _asked(key: str, probe: Mapping[str, Any]) -> list[Problem]:
     if len(targets) > 1:
         return [Problem(key, f"names {' and '.join(targets)}; only one can be asked")]
     if not targets and probe.keys() <= ProbeTable.model_fields.keys():  # else a target is misspelt
-        return [Problem(key, f"needs a target: one of {', '.join(TARGETS)}")]
+        return [Problem(key, f"needs a target: one of {_allowed(key)}")]
+    if targets == ["after"] and "after" not in _allowed(key):
+        text = f"proves nothing of one that runs; name one of {_allowed(key)}, or leave alive out"
+        return [Problem(f"{key}.after", text)]
     if "max_age" in probe and targets and targets != ["file"]:
         return [Problem(f"{key}.max_age", "goes with file only")]
     return []
+
+
+def _allowed(key: str) -> str:
+    """What a service can be asked: once it runs, one that hangs must not pass for one that is well."""
+    alive = key.endswith(".alive")
+    return ", ".join(target for target in TARGETS if not (alive and target == "after"))
 
 
 def _needed(services: Mapping[str, Mapping[str, Any]], ours: list[str]) -> list[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from orchestrator.core.dialects import instead, translated
 from orchestrator.core.mask import masked
 
 if TYPE_CHECKING:
@@ -14,35 +15,69 @@ if TYPE_CHECKING:
 
 #: Tables whose values are not shown.
 SECRET = frozenset({"env"})
+#: What pydantic calls a value that stands where a table must be.
+_NO_TABLE = frozenset({"model_type", "model_attributes_type", "dict_type"})
+_PROBE = '{ http = "http://127.0.0.1:8080/" }'
+#: Tables that are mostly written in one line.
+_IN_LINE = {"ready": _PROBE, "alive": _PROBE, "env": '{ NAME = "value" }'}
 
 
 def describe(
     error: ValidationError, origin: Callable[[str], str], model: type[BaseModel]
 ) -> list[str]:
     """One line for each problem: `origin: key = value: what is wrong and what is allowed`."""
-    lines: list[str] = []
+    return list(dict.fromkeys(line for _, line in keyed(error, origin, model)))
+
+
+def keyed(
+    error: ValidationError, origin: Callable[[str], str], model: type[BaseModel]
+) -> list[tuple[str, str]]:
+    """The same lines, each behind the dotted key that it is about."""
+    found: dict[tuple[str, str], None] = {}
     for item in error.errors():
         words = [str(word) for word in item["loc"]]
         key = ".".join(word for word in words if not _is_branch(word))
-        line = f"{origin('.'.join(words))}: {_explain(key, words, dict(item), model)}"
-        if line not in lines:
-            lines.append(line)
-    return lines
+        found[key, f"{origin('.'.join(words))}: {_explain(key, words, dict(item), model)}"] = None
+    return list(found)
 
 
 def _explain(key: str, words: list[str], item: dict[str, Any], model: type[BaseModel]) -> str:
     if item["type"] == "extra_forbidden":
-        known = _siblings(model, words)
-        close = difflib.get_close_matches(words[-1], known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(known)}"
-        return f"{key}: no such key; {hint}"
+        return f"{key}: no such key; {_offer(words[-1], _siblings(model, words))}"
     if item["type"] == "missing":
         return f"{key}: is missing"
-    message = str(item["msg"]).removeprefix("Value error, ")
     value = item["input"]
+    if item["type"] in _NO_TABLE:
+        return f"{key}{_shown(value, words)}: {_no_table(key, words[-1], value)}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{key}{_shown(value, words)}: {message[:1].lower()}{message[1:]}"
+
+
+def _offer(word: str, known: list[str]) -> str:
+    ours = translated(word)
+    close = [ours] if ours in known else difflib.get_close_matches(word, known, n=1)
+    if "command" in known and instead(word):
+        return instead(word)
+    return f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(known)}"
+
+
+def _shown(value: object, words: list[str]) -> str:
+    """A value that is short enough and nobody's secret: in a list there may be whole tables."""
+    tables = isinstance(value, list) and any(isinstance(item, dict) for item in value)
     plain = isinstance(value, str | int | float | bool | list) and not SECRET & set(words)
-    shown = f" = {masked(value)!r}" if plain else ""
-    return f"{key}{shown[:120]}: {message[:1].lower()}{message[1:]}"
+    return f" = {masked(value)!r}"[:120] if plain and not tables else ""
+
+
+def _no_table(key: str, word: str, value: object) -> str:
+    if word in _IN_LINE:
+        return f"must be a table, like {_IN_LINE[word]}"
+    if isinstance(value, list):
+        return f"must be one table: [{key}] in single brackets"
+    return "must be a table" if word.isdigit() else f"must be a table, like [{_heading(key)}]"
+
+
+def _heading(key: str) -> str:
+    return "service.NAME" if key == "service" else key
 
 
 def _is_branch(word: str) -> bool:

@@ -18,8 +18,10 @@ from pydantic import BeforeValidator, Field
 from orchestrator.core import size
 from orchestrator.core.section import Duration, Section
 
-#: Signals that a service may be sent to end, or to open its log anew.
+#: Signals that a service may be sent to end.
 SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "ABRT", "ALRM", "WINCH", "KILL")
+#: Signals that programs take to open their logs anew; another would end it at every rotation.
+REOPEN_SIGNALS = ("HUP", "USR1", "USR2", "WINCH")
 
 #: The keys of a probe of which each names a way to ask.
 TARGETS = ("http", "tcp", "exec", "file", "after")
@@ -47,6 +49,19 @@ def _signal(value: object) -> str:
     if name not in SIGNALS:
         raise ValueError(f"no such signal; there are {', '.join(SIGNALS)}")
     return name
+
+
+def _reopen(value: object) -> str:
+    name = str(value).upper().removeprefix("SIG")
+    if name not in REOPEN_SIGNALS:
+        raise ValueError(f"no signal to open a log on; there are {', '.join(REOPEN_SIGNALS)}")
+    return name
+
+
+def _yes_or_no(value: object) -> object:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false, without quotes")  # noqa: TRY004  (pydantic wants it so)
+    return value
 
 
 def _http(value: object) -> str:
@@ -102,16 +117,19 @@ def _environment(value: object) -> object:
         raise ValueError(f"variables that begin with ORCH_ are set by orch alone: {ours[0]}")
     if any(not name or "=" in name or "\0" in f"{name}{text}" for name, text in value.items()):
         raise ValueError("a name cannot be empty or hold a =, and nothing can hold a zero byte")
-    return {name: _text(text) for name, text in value.items()}
+    return value
 
 
 def _text(value: object) -> object:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if number else value
+    if isinstance(value, bool):
+        raise ValueError(f'write it as "{str(value).lower()}"')  # noqa: TRY004  (pydantic wants it so)
+    return str(value) if isinstance(value, int | float) else value
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Signal = Annotated[str, BeforeValidator(_signal)]
+ReopenSignal = Annotated[str, BeforeValidator(_reopen)]
+Text = Annotated[str, BeforeValidator(_text)]
 Size = Annotated[int, BeforeValidator(size.parse)]
 Path = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
@@ -148,13 +166,13 @@ class ServiceTable(Section):
     restart: Literal["always", "on-failure", "never"] | None = None
     restart_limit: Annotated[int, Field(ge=1, le=1000)] | None = None
     restart_window: Annotated[Duration, Field(gt=0, le=86_400)] | None = None
-    env: Annotated[dict[str, str], BeforeValidator(_environment)] | None = None
+    env: Annotated[dict[str, Text], BeforeValidator(_environment)] | None = None
     cwd: Path | None = None
     memory_limit: Size | None = None
     log_size: Size | None = None
     log_keep: Annotated[int, Field(ge=1, le=100)] | None = None
-    log_reopen: Signal | None = None
-    auto: bool | None = None
+    log_reopen: ReopenSignal | None = None
+    auto: Annotated[bool, BeforeValidator(_yes_or_no)] | None = None
 
     def said(self) -> dict[str, Any]:
         """What was said, as it could stand in a TOML file; lengths in seconds, sizes in bytes."""

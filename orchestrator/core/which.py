@@ -18,7 +18,7 @@ def find(word: str, folder: Path, path: str | None = None) -> str:
         ValueError: it is not there, or cannot be run; the text says so.
     """
     if "/" in word:
-        named = Path(os.path.normpath(folder / Path(word).expanduser()))
+        named = Path(os.path.normpath(folder / os.path.expanduser(word)))  # noqa: PTH111  (no such user: as it is)
         wrong = _wrong(named)
         if wrong:
             raise ValueError(f"{named} {wrong}")

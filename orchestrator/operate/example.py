@@ -41,15 +41,17 @@ EXAMPLE = """\
 # start_timeout = "10s"             # it has so long to become ready
 # stop_signal = "TERM"
 # grace = "10s"                     # between that and KILL
-# restart = "always"                # or on-failure, never
+# restart = "always"                # or on-failure; never: it does something once, and without `ready`
+#                                   # it is ready when it has ended with 0 (start_timeout is then 10m)
 # restart_limit = 6                 # so many deaths within restart_window, and it has failed
 # restart_window = "60s"
 # env = { FLOWER_UNAUTHENTICATED_API = "1" }     # REDIS_URL and CELERY_BROKER_URL are set
-# cwd = "."                         # from the home
+# cwd = "."                         # from the home; ~ is yours
 # memory_limit = "500MB"            # with its children; over it, it is restarted gently. Default: none
 # log_size = "10MB"                 # then its log is rotated; 0: never
 # log_keep = 5
-# log_reopen = "USR1"               # only if it opens its log anew on this signal. Default: copied and cut
+# log_reopen = "USR1"               # or HUP, USR2, WINCH: only if it opens its log anew on this signal.
+#                                   # Default: copied and cut
 # auto = true                       # false: only `orch up flower` starts it
 
 # [service.redis]                   # one of orch's own can be tuned: all but command, needs, cwd and how

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import which
+from orchestrator.core.declared import placed
 from orchestrator.core.overrides import variables
 from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from orchestrator.core.config import Config
     from orchestrator.core.service_table import ProbeTable, ServiceTable
 
 #: A service that nobody can ask is ready when it has run for so long, in seconds.
 SETTLE_S = 1.0
+#: One that does something once is ready when it has ended with 0: it has so long, in seconds.
+ONCE_S = 600.0
 #: A command costs more than a connection: it is started less often, and may take longer, in seconds.
 EXEC_EVERY_S, EXEC_TIMEOUT_S = 5.0, 3.0
 
@@ -32,18 +34,21 @@ _OF_SERVICES = ("service.", "worker.")
 def service(config: Config, name: str, table: ServiceTable) -> ServiceSpec:
     """Return the service that the user declared as `name`; its commands have been looked up before."""
     home = config.home.path
-    folder = Path(os.path.normpath(home / (table.cwd or ".")))
+    folder = placed(home, table.cwd or ".")
     env = _environment(config, name) | (table.env or {})
     path = (table.env or {}).get("PATH")
+    once = table.restart == "never" and table.ready is None
     bare = ServiceSpec(
         name=name,
-        probe=ProbeSpec("alive", settle_s=SETTLE_S),
+        probe=ProbeSpec("end") if once else ProbeSpec("alive", settle_s=SETTLE_S),
         command=_found(table.command or (), folder, path),
         needs=table.needs or (),
         env=env,
         cwd=str(folder),
         log=LogSpec(str(config.home.log(name)), LOG_BYTES, LOGS_KEPT),
     )
+    if once:
+        bare = replace(bare, start_timeout_s=ONCE_S)
     ready = _probe(table.ready, bare.probe, folder, path) if table.ready else bare.probe
     return _limits(replace(bare, probe=ready, alive=_alive(table, ready, folder, path)), table)
 
@@ -92,7 +97,7 @@ def _probe(table: ProbeTable, otherwise: ProbeSpec, folder: Path, path: str | No
         words = _found(table.exec, folder, path)
         probe = ProbeSpec("exec", command=words, every_s=EXEC_EVERY_S, timeout_s=EXEC_TIMEOUT_S)
     elif table.file is not None:
-        probe = ProbeSpec("file", os.path.normpath(folder / table.file), max_age_s=0.0)
+        probe = ProbeSpec("file", str(placed(folder, table.file)), max_age_s=0.0)
     elif table.after is not None:
         probe = ProbeSpec("alive", settle_s=table.after)
     return _timing(probe, table)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import pytest
 
-from orchestrator.core import config
+from orchestrator.core import config, dialects
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.home import Home
 
@@ -112,7 +113,13 @@ def test_what_is_right_is_taken_as_it_is_meant(tmp_path: Path) -> None:
         (a_service(ready="{ exec = [] }"), ["ready.exec", "name a program"]),
         (a_service(ready='{ after = "1s", max_age = 3 }'), ["ready.max_age", "file only"]),
         (a_service(ready='{ htpp = "http://127.0.0.1/" }'), ["ready.htpp", "did you mean http?"]),
-        (a_service(ready='"http://127.0.0.1/"'), ["service.own.ready"]),
+        (
+            a_service(ready='"http://127.0.0.1/"'),
+            ["service.own.ready = ", 'must be a table, like { http = "http://127.0.0.1:8080/" }'],
+        ),
+        (a_service(alive='"http://u:sesame@127.0.0.1/"'), ["own.alive", "must be a table, like {"]),
+        (a_service(alive='{ after = "1s" }'), ["own.alive.after: proves nothing", "http, tcp"]),
+        ("[service.beat]\nalive = { after = 1 }\n", ["service.beat.alive.after", "proves nothing"]),
         (a_service(alive='{ tcp = "127.0.0.1:1", threshold = 0 }'), ["alive.threshold = 0"]),
         # commands
         (a_service(command=""), ["service.own.command", "is missing"]),
@@ -128,7 +135,15 @@ def test_what_is_right_is_taken_as_it_is_meant(tmp_path: Path) -> None:
         (a_service(cwd='"nowhere"'), ["service.own.cwd", "nowhere is not a folder"]),
         # the rest of a service
         (a_service(stop_signal='"TREM"'), ["service.own.stop_signal = 'TREM'", "TERM, INT"]),
-        (a_service(log_reopen="1"), ["log_reopen = 1", "no such signal"]),
+        (a_service(log_reopen="1"), ["log_reopen = 1", "HUP, USR1, USR2, WINCH"]),
+        *(
+            (a_service(log_reopen=f'"{name}"'), ["log_reopen", "HUP, USR1, USR2, WINCH"])
+            for name in ("KILL", "TERM", "SIGINT", "QUIT", "ABRT", "ALRM")
+        ),
+        (a_service(auto='"yes"'), ["service.own.auto = 'yes'", "true or false"]),
+        (a_service(auto="1"), ["service.own.auto = 1", "true or false"]),
+        (a_service(cwd='"~nobody-at-all/x"'), ["service.own.cwd", "is not a folder"]),
+        (a_service(command='["~nobody-at-all/x"]'), ["service.own.command", "is not there"]),
         (a_service(restart='"often"'), ["service.own.restart = 'often'", "on-failure"]),
         (a_service(grace='"soon"'), ["service.own.grace = 'soon'", "length of time"]),
         (a_service(grace="[1]"), ["service.own.grace", "length of time"]),
@@ -138,12 +153,38 @@ def test_what_is_right_is_taken_as_it_is_meant(tmp_path: Path) -> None:
         (a_service(env='{ ORCH_HOME = "/" }'), ["ORCH_HOME", "by orch alone"]),
         (a_service(env='{ "A=B" = "c" }'), ["service.own.env"]),
         (a_service(env="{ A = [1] }"), ["service.own.env.A"]),
+        (a_service(env="{ A = true }"), ["service.own.env.A", 'write it as "true"']),
+        (a_service(env='"A=sesame"'), ['own.env: must be a table, like { NAME = "value" }']),
+        (a_service(cmd='["x"]'), ["service.own.cmd", "did you mean command?"]),
+        (a_service(autostart="true"), ["did you mean auto?"]),
+        (a_service(autorestart="true"), ["did you mean restart?"]),
+        (a_service(environment="{}"), ["did you mean env?"]),
+        (a_service(directory='"/"'), ["did you mean cwd?"]),
+        (a_service(working_dir='"/"'), ["did you mean cwd?"]),
+        (a_service(stopsignal='"INT"'), ["did you mean stop_signal?"]),
+        (a_service(stopwaitsecs="3"), ["did you mean grace?"]),
+        (a_service(startretries="3"), ["did you mean restart_limit?"]),
+        (a_service(startsecs="3"), ["did you mean ready?"]),
+        (a_service(stdout_logfile_maxbytes="3"), ["did you mean log_size?"]),
+        (a_service(stdout_logfile_backups="3"), ["did you mean log_keep?"]),
+        (a_service(TimeoutStopSec="3"), ["did you mean grace?"]),
+        (a_service(depends_on="['redis']"), ["did you mean needs?"]),
+        (a_service(numprocs="3"), ["service.own.numprocs: no such key; write one table for each"]),
         (a_service(comand='["x"]'), ["service.own.comand", "did you mean command?"]),
         ("[services.web]\ncommand = ['true']\n", ["services", "did you mean service?"]),
-        ("service = 3\n", ["service = 3"]),
-        ("[service]\nweb = 3\n", ["service.web = 3"]),
+        ("service = 3\n", ["service = 3: must be a table, like [service.NAME]"]),
+        ("[service]\nweb = 3\n", ["service.web = 3: must be a table, like [service.web]"]),
+        ("redis = 3\n", ["redis = 3: must be a table, like [redis]"]),
+        ("[[redis]]\n", ["redis: must be one table: [redis] in single brackets"]),
+        (
+            "[[service.a]]\nenv = { A = 'sesame' }\n",
+            ["service.a: must be one table: [service.a] in single brackets"],
+        ),
         # names
-        ("[service.events]\ncommand = ['true']\n", ["service.events", "orch's own"]),
+        (
+            "[service.events]\ncommand = ['true']\n",
+            ["service.events: this name is orch's own; orch's own names are supervisor, events"],
+        ),
         ("[service.supervisor]\ncommand = ['true']\n", ["service.supervisor", "orch's own"]),
         ("[service.Web]\ncommand = ['true']\n", ["service.Web", "[a-z0-9]"]),
         (f"[service.{'a' * 64}]\ncommand = ['true']\n", ["must match"]),
@@ -215,6 +256,41 @@ def test_what_pydantic_finds_and_what_it_cannot_are_in_one_message(tmp_path: Pat
     ):
         assert part in problems, problems
     assert len(problems.splitlines()) == 11, problems
+
+
+def test_problems_are_told_table_by_table_as_the_file_has_them(tmp_path: Path) -> None:
+    problems = told(
+        tmp_path,
+        "[service.b]\ncommand = ['none']\nneeds = ['nobody']\ngrace = 'soon'\n"
+        "[worker]\nconcurrency = 0\n[service.a]\nneeds = ['b', 'a']\nready = 3\n",
+    )
+
+    assert [line.split(":")[1].split(" =")[0].strip() for line in problems.splitlines()] == [
+        "service.b.command",
+        "service.b.needs",
+        "service.b.grace",
+        "service.a.needs",
+        "service.a.ready",
+        "service.a.command",
+        "worker.concurrency",
+    ]
+
+
+def test_the_sign_for_ones_own_folder_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "me/app").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+
+    load(tmp_path, a_service(cwd='"~/app"'))
+
+    assert "me/gone is not a folder" in told(tmp_path, a_service(cwd='"~/gone"'))
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    failed, tried = doctest.testmod(dialects)
+    assert tried
+    assert not failed
 
 
 def test_a_command_that_is_not_there_stops_no_command_that_starts_nothing(tmp_path: Path) -> None:

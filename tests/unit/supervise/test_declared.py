@@ -143,6 +143,37 @@ def test_a_service_without_probes_is_ready_when_it_has_run_for_a_second(tmp_path
     assert built.alive is None
 
 
+@pytest.mark.parametrize(
+    ("keys", "probe", "start_timeout_s"),
+    [
+        ("", ProbeSpec("end"), 600.0),
+        ('start_timeout = "5s"', ProbeSpec("end"), 5.0),
+        ('ready = { after = "2s" }', ProbeSpec("alive", settle_s=2.0), 10.0),
+    ],
+)
+def test_a_service_that_is_never_restarted_is_ready_when_it_has_ended_unless_it_says_otherwise(
+    tmp_path: Path, keys: str, probe: ProbeSpec, start_timeout_s: float
+) -> None:
+    built = build(tmp_path, f'[service.own]\ncommand = ["true"]\nrestart = "never"\n{keys}\n')
+
+    own = built["own"]
+    assert (own.probe, own.start_timeout_s) == (probe, start_timeout_s)
+    assert own.restart.when == "never"
+
+
+def test_ones_own_folder_may_be_written_as_in_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "me/app").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    text = '[service.own]\ncommand = ["true"]\ncwd = "~/app"\nready = { file = "~/x" }\n'
+
+    own = build(tmp_path, text)["own"]
+
+    assert own.cwd == str(tmp_path / "me/app")
+    assert own.probe.target == str(tmp_path / "me/x")
+
+
 def test_one_of_ours_is_tuned_and_stays_what_it_is(tmp_path: Path) -> None:
     plain = build(tmp_path)
     tuned = build(
