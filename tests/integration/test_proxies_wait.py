@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,15 @@ def begin(home: ProxyHome, chunks: int = 2) -> RefreshRecord:
     pieces = [[proxy.url for proxy in CANDIDATES[index::chunks]] for index in range(chunks)]
     assert record.begin(pieces, 60, {"candidates": len(CANDIDATES), "budget_s": 60}) == ""
     return record
+
+
+@contextmanager
+def later(seconds: float, call: Callable[[], None]) -> Iterator[None]:
+    """Call it in a while; what it does is over before the test is."""
+    timer = threading.Timer(seconds, call)
+    timer.start()
+    yield
+    timer.join()
 
 
 def timed(call: Callable[[], object]) -> tuple[float, object]:
@@ -224,8 +234,8 @@ def test_the_first_stage_notices_the_chord_at_once(home: ProxyHome) -> None:
         wait._collector.collect(record.job_id)
         home.refresher._app.backend.store_result(body_id(record.job_id), "x", "SUCCESS")
 
-    threading.Timer(0.3, end).start()
-    seconds, status = timed(lambda: wait.until(Deadline.after(20)))
+    with later(0.3, end):
+        seconds, status = timed(lambda: wait.until(Deadline.after(20)))
 
     assert status is RefreshStatus.COMPLETE
     assert seconds < 2
@@ -240,8 +250,8 @@ def test_the_second_stage_notices_the_keys_when_the_chord_is_lost(home: ProxyHom
             report(record, index, live(home, index))
         wait._collector.collect(record.job_id)
 
-    threading.Timer(0.5, end).start()
-    seconds, status = timed(lambda: wait._by_redis(Deadline.after(4)))
+    with later(0.5, end):
+        seconds, status = timed(lambda: wait._by_redis(Deadline.after(4)))
 
     assert status is RefreshStatus.COMPLETE
     assert seconds < 1.5
@@ -262,8 +272,8 @@ def test_the_third_stage_notices_the_file_when_redis_is_gone(
         time.sleep(0.5)
         file.write_text(json.dumps({**ours, "usable": 3}))
 
-    threading.Timer(0.5, end).start()
-    seconds, outcome = timed(lambda: home.refresher.wait_for(record.job_id, timeout=10))
+    with later(0.5, end):
+        seconds, outcome = timed(lambda: home.refresher.wait_for(record.job_id, timeout=10))
 
     assert isinstance(outcome, RefreshOutcome), outcome
     assert outcome.status is RefreshStatus.PARTIAL
