@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.clock import SYSTEM, Clock
 from orchestrator.core.errors import OrchError
-from orchestrator.core.files import read_json, write_json
+from orchestrator.core.files import write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 #: No machine runs longer without a boot (10 years), in seconds; every date is beyond it.
+LONGEST_MARK = 1_000_000
 LATEST_UPTIME_S = 10 * 365 * 86_400
 
 
@@ -60,12 +62,21 @@ class Mark:
 
 def read(path: Path) -> dict[str, Any] | None:
     """The facts that were written last, `at` being the newest sign of life; None without any."""
-    facts = read_json(path)
-    if not isinstance(facts, dict):
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return None
     try:
-        stamp = path.stat().st_mtime
+        raw, stamp = os.read(handle, LONGEST_MARK), os.fstat(handle).st_mtime
     except OSError:
+        return None
+    finally:
+        os.close(handle)
+    try:
+        facts = json.loads(raw)
+    except ValueError:
+        return None
+    if not isinstance(facts, dict):
         return None
     # Between the writing and the stamping the stamp is a date, far beyond any time since boot.
     return {**facts, "at": max(stamp, facts["at"]) if stamp < LATEST_UPTIME_S else facts["at"]}

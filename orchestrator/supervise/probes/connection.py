@@ -32,6 +32,7 @@ class ConnectionProbe(ABC):
         self._result: ProbeResult | None = None
         self._sent = False
         self._seen = b""
+        self._kind = _family(address)
 
     @abstractmethod
     def question(self) -> bytes:
@@ -49,7 +50,7 @@ class ConnectionProbe(ABC):
         self.cancel()
         self._began, self._result, self._sent, self._seen = now, None, False, b""
         try:
-            client = self._socket = socket.socket(_family(self._address))
+            client = self._socket = socket.socket(self._kind)
             client.setblocking(False)
             code = client.connect_ex(self._address)
         except OSError as error:  # a name that does not resolve, or too many open files

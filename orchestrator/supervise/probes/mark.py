@@ -21,15 +21,22 @@ class MarkProbe:
 
     def __init__(self, spec: ProbeSpec) -> None:
         self._spec = spec
+        self._path = Path(spec.target)
         self._result: ProbeResult | None = None
+        self._started = False
 
-    def reset(self, *, fresh: bool) -> None:
-        """A mark names the start that wrote it."""
+    def reset(self, *, fresh: bool) -> None:  # noqa: ARG002  (a mark names the start that wrote it)
+        """It has to become ready (again)."""
+        self._started = False
 
     def begin(self, now: float, launch: str) -> None:
         """Read the file; the answer is there at once."""
-        facts = mark.read(Path(self._spec.target))
-        self._result = judge_mark(facts, launch, now, self._spec.max_age_s)
+        facts = mark.read(self._path)
+        found = judge_mark(facts, launch, now, self._spec.max_age_s)
+        if found.ok and found.error and self._started:
+            found = ProbeResult(ok=False, alive=True, error=found.error)
+        self._started = self._started or found.ok
+        self._result = found
 
     def poll(self, now: float) -> ProbeResult | None:  # noqa: ARG002  (the answer is there)
         """What `begin` found."""
@@ -45,7 +52,8 @@ def judge_mark(
     """Decide what a mark says: not there yet, of an earlier start, too old, of no use, or fine.
 
     A worker says for how long it has owed what proves it. A canary is judged only while a slot is
-    free, the progress of running tasks only while none is: a busy worker is not deaf.
+    free, the progress of running tasks only while none is: a busy worker is not deaf. A service that
+    is well but for some `trouble` (a full disk) is `ok` with an `error`: that holds up no start.
     """
     if not facts or facts.get("launch") != launch:
         return ProbeResult(ok=False, error="no mark yet", absent=True)
@@ -56,7 +64,7 @@ def judge_mark(
         owed = _number(facts.get(fact))
         if owed and owed + age > OWED_PART * max_age_s:
             return ProbeResult(ok=False, error=f"{complaint} for {owed + age:.0f} s")
-    return ProbeResult(ok=True)
+    return ProbeResult(ok=True, error=str(facts.get("trouble") or ""))
 
 
 def _complaints(facts: dict[str, object]) -> list[tuple[str, str]]:

@@ -27,9 +27,14 @@ class RedisProbe(ConnectionProbe):
     def __init__(self, spec: ProbeSpec, selector: selectors.BaseSelector) -> None:
         self._parts = urlsplit(spec.target)
         super().__init__(spec, selector, self._where())
+        self._password = self._parts.password
+        self._question = self._make_question()
 
     def question(self) -> bytes:
         """AUTH if there is a password, PING, the write."""
+        return self._question
+
+    def _make_question(self) -> bytes:
         if self._parts.scheme == "rediss":
             return b""
         words = encode("PING")
@@ -46,12 +51,12 @@ class RedisProbe(ConnectionProbe):
             return ProbeResult(ok=True, latency_ms=milliseconds(took))
         lines = seen.split(b"\r\n")[:-1]
         wrong = [line for line in lines if line[:1] not in (b"+", b":")]
-        expected = 1 + bool(self._parts.password) + bool(self._spec.command)
+        expected = 1 + bool(self._password) + bool(self._spec.command)
         if wrong:
             return _refusal(wrong[0])
         if len(lines) < expected:
             return _refusal(seen[:120]) if ended else None
-        pong = lines[int(bool(self._parts.password))]
+        pong = lines[int(bool(self._password))]
         if pong != b"+PONG":
             return _refusal(pong)
         return ProbeResult(ok=True, latency_ms=milliseconds(took))
