@@ -42,7 +42,7 @@ test: $(READY)   ## every test that needs nothing but what make installs
 	exit $$failed
 
 test-machine: $(READY) ## tests that need root or a program that .ci/run installs
-	@$(BIN)/pytest -m machine
+	@$(BIN)/pytest -m machine -n $(AT_ONCE) --dist worksteal
 
 soak: $(READY)   ## the chaos tests N times in a row (make soak N=20); what failed is kept in data/soak/
 	@.ci/soak "$(BIN)/pytest" $(N) $(AT_ONCE)

@@ -54,7 +54,7 @@ class Drain:
         self._token = secrets.token_hex(8)
         self._files: dict[str, Results] = {}
         self._after = "-"
-        self._trouble: set[str] = set()
+        self._trouble: dict[str, str] = {}  #: what does not work, and what of it people are told
         self._stopping = False
         self._wrote_at = clock.monotonic()
 
@@ -70,12 +70,17 @@ class Drain:
         marked_at = float("-inf")
         while not self._stopping:
             if self._clock.monotonic() - marked_at >= MARK_EVERY_S:
-                self._say("the mark", lambda: mark.write(holder=self._token))
+                self._say("the mark", lambda: mark.write(holder=self._token, trouble=self.trouble))
                 self._say("the summary", summarise)
                 marked_at = self._clock.monotonic()
             if not self._say("Redis", self._turn):
                 self._clock.sleep(RETRY_S)
         self._farewell()
+
+    @property
+    def trouble(self) -> str:
+        """What cannot be written, for people; that Redis is away they hear from Redis's own row."""
+        return "; ".join(filter(None, self._trouble.values()))
 
     def step(self) -> int:
         """Write and take off one batch; return how many entries were taken off."""
@@ -178,11 +183,10 @@ class Drain:
         except (RedisError, OrchError, OSError) as error:
             if what not in self._trouble:
                 log.error("%s: %s; nothing is lost, it is tried again", what, error)  # noqa: TRY400
-            self._trouble.add(what)
+            self._trouble[what] = "" if isinstance(error, RedisError) else f"{what}: {error}"
             return False
-        if what in self._trouble:
+        if self._trouble.pop(what, None) is not None:
             log.info("%s: all is well again", what)
-            self._trouble.discard(what)
         return True
 
 

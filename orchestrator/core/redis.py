@@ -70,7 +70,7 @@ def connect(url: str, *, timeout: float = 2.0, check: bool = True, retries: int 
     )
     if check:
         try:
-            client.ping()
+            _ping(client)
         except RedisError as error:
             client.close()
             raise RedisUnavailable(
@@ -78,6 +78,15 @@ def connect(url: str, *, timeout: float = 2.0, check: bool = True, retries: int 
                 hint="`orch up` starts it; `orch status` shows what runs",
             ) from error
     return client
+
+
+def _ping(client: Redis) -> None:
+    """A server whose disk is full refuses even this, and can be read all the same."""
+    try:
+        client.ping()
+    except ResponseError as error:
+        if not str(error).startswith("MISCONF"):
+            raise
 
 
 def refuses_writes(client: Redis, key: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from orchestrator.supervise.specs import WORKER_SILENCE_S
 from tests.chaos.test_site_jobs import PAGES, define, exported, progress, start, state
 from tests.support.orch import Orch, a_home, eventually
+from tests.support.row import all_ready, pids, states
 from tests.support.site_server import Site, tree
 
 pytestmark = pytest.mark.machine
@@ -72,11 +73,16 @@ def test_a_disk_that_fills_during_a_job_loses_nothing(small_disk: Path, tmp_path
         filler = fill(small_disk)
         eventually(lambda: state(orch) not in ("pending", "running"), 120)
         eventually(lambda: "full" in (orch.home / "data/logs/results.log").read_text(), 60)
-        assert {row["state"] for row in orch.status()["services"]} == {"ready"}
+        eventually(lambda: states(orch).pop("results") == "unhealthy")
+        assert "full" in orch.service("results")["probe"]["error"]
+        assert orch("status").returncode == 1
+        pids_before = pids(orch)
         filler.unlink()
 
         eventually(lambda: len(set(exported(orch))) == 2 * PAGES, 30)
         assert len(exported(orch)) == 2 * PAGES
+        eventually(lambda: all_ready(orch))
+        assert pids(orch) == pids_before
 
 
 def test_no_service_is_given_up_for_a_full_disk_and_all_are_ready_afterwards(
@@ -110,11 +116,21 @@ def test_a_full_disk_under_redis_pauses_the_job_and_it_goes_on_afterwards(
 
         filler = fill(small_disk)
         eventually(lambda: _does_not_move(orch), 60)
+        reason = eventually(lambda: _reason(orch), 60)
+        assert "takes no writes" in reason
+        assert "No space left" in reason
+        assert orch("status").returncode == 1
         filler.unlink()
 
         eventually(lambda: state(orch) == "done", 120)
         eventually(lambda: len(set(exported(orch))) == 2 * PAGES, 30)
         assert len(exported(orch)) == 2 * PAGES
+
+
+def _reason(orch: Orch) -> str:
+    (row,) = orch.json("sites", "status", "tree", "--json")
+    assert (row["state"], row["pages_failed"]) == ("running", 0)
+    return str(row["reason"])
 
 
 def _does_not_move(orch: Orch) -> bool:

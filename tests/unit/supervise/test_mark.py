@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from orchestrator.supervise.probes.mark import judge_mark
+from orchestrator.core.clock import SYSTEM
+from orchestrator.core.mark import Mark
+from orchestrator.supervise.probes.mark import MarkProbe, judge_mark
+from orchestrator.supervise.service import ProbeSpec
 
 MAX_AGE_S = 10.0
 
@@ -46,6 +51,25 @@ def test_a_mark_is_judged_by_its_age_and_by_what_the_worker_owes(
     result = judge_mark(facts, "a", 100.0, MAX_AGE_S)
 
     assert (result.ok, result.error) == (not said, said)
+
+
+def test_trouble_holds_up_no_start_and_is_told_from_then_on(tmp_path: Path) -> None:
+    file = tmp_path / "mark.json"
+    probe = MarkProbe(ProbeSpec("mark", str(file)))
+    Mark(file, "a").write(trouble="results of shop: the disk is full")
+
+    def said() -> tuple[bool, bool, str]:
+        probe.begin(SYSTEM.monotonic(), "a")
+        result = probe.poll(0.0)
+        assert result
+        return result.ok, result.alive, result.error
+
+    assert said()[0]
+    assert said() == (False, True, "results of shop: the disk is full")
+    probe.reset(fresh=False)  # a new supervisor
+    assert said()[0]
+    Mark(file, "a").write(trouble="")
+    assert said() == (True, False, "")
 
 
 def test_nothing_that_is_owed_grows_with_the_age_of_a_healthy_mark() -> None:
