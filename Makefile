@@ -26,14 +26,14 @@ check: $(READY)  ## format, lint, types, import contracts, shape, unit and contr
 	@$(BIN)/mypy
 	@told=$$($(BIN)/lint-imports --no-logo) || { echo "$$told"; exit 1; }
 	@$(BIN)/python .ci/shape.py --gate $(PACKAGES)
-	@$(BIN)/pytest -q tests/unit tests/contract
+	@$(BIN)/pytest -q tests/unit tests/contract -n $(AT_ONCE)
 
 format: $(READY) ## write the format that check asks for
 	@$(BIN)/ruff format $(PACKAGES) tests
 	@$(BIN)/ruff check --fix $(PACKAGES) tests
 
 test-unit: $(READY) ## unit and contract tests only
-	@$(BIN)/pytest -q tests/unit tests/contract
+	@$(BIN)/pytest -q tests/unit tests/contract -n $(AT_ONCE)
 
 test: $(READY)   ## every test that needs nothing but what make installs
 	@failed=0; \
