@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 
     from orchestrator.facade import Orchestrator
 
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end us with 1 here; who reads no more is no failure of ours (`cli.run`)."""
+        raise BrokenPipeError
+
+
 #: Results; nothing else goes to standard output when a command prints JSON.
-out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+out = _Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 #: Progress, warnings and errors.
-err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+err = _Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 @dataclass(frozen=True, slots=True)

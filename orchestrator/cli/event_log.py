@@ -14,7 +14,7 @@ from orchestrator.core.clock import SYSTEM
 from orchestrator.core.follower import Follower
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.core.home import Home
 
@@ -37,6 +37,13 @@ def show(
         _print(event, as_json=as_json)
 
 
+def mentioned(home: Home) -> set[str]:
+    """Everybody about whom there is an event, the supervisor as that."""
+    path = home.logs / "events.jsonl"
+    read = Follower(path, path.with_suffix(".1")).last(ALL)
+    return {_about(event) for event in _events(read, frozenset())}
+
+
 def _last(follower: Follower, lines: int, services: frozenset[str]) -> Iterable[dict[str, Any]]:
     """Those about other services do not count, so that all are read to find the last."""
     read = follower.last(ALL if services and lines else lines)
@@ -56,8 +63,12 @@ def _events(lines: Iterable[str], services: frozenset[str]) -> Iterator[dict[str
             event = json.loads(line)
         except ValueError:
             continue
-        if isinstance(event, dict) and (not services or event.get("service") in services):
+        if isinstance(event, dict) and (not services or _about(event) in services):
             yield event
+
+
+def _about(event: Mapping[str, Any]) -> str:
+    return str(event.get("service") or "supervisor")
 
 
 def _print(event: dict[str, Any], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 from pathlib import Path
@@ -11,11 +12,10 @@ from rich.live import Live
 from orchestrator.cli.console import out
 from orchestrator.cli.quick import snapshot
 from orchestrator.cli.tables import services_table
+from orchestrator.cli.watch import LOOK_EVERY_S, MEASURE_EVERY
 from orchestrator.core.clock import SYSTEM, Deadline, wait_until
 from orchestrator.core.errors import DeadlinePassed
 from orchestrator.core.home import Home
-
-LOOK_EVERY_S = 0.5
 
 
 def main() -> None:
@@ -25,9 +25,9 @@ def main() -> None:
     if not wait_until(lambda: _running(home), Deadline.after(10.0)):
         return
     with Live(services_table(snapshot(str(home.path))), console=out, refresh_per_second=4) as live:
-        while True:
+        for number in itertools.count():
             try:
-                status = snapshot(str(home.path))
+                status = snapshot(str(home.path), measured=number % MEASURE_EVERY == 0)
             except DeadlinePassed:
                 continue
             if status["supervisor"]["state"] == "stopped":

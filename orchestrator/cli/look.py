@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import names
+from orchestrator.cli import chosen, names
 from orchestrator.cli.console import emit_json, err, invocation, out
 from orchestrator.cli.later import later
 from orchestrator.cli.quick import snapshot, status_code
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 follow = later("orchestrator.cli.follow", "follow")
 show_events = later("orchestrator.cli.event_log", "show")
+mentioned = later("orchestrator.cli.event_log", "mentioned")
 watch = later("orchestrator.cli.watch", "watch")
 
 #: Columns where no terminal sets a limit.
@@ -35,6 +36,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these; all by default."),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object on standard output.")
     ] = False,
@@ -43,11 +48,15 @@ def status(
         typer.Option("--watch", "-w", help="Go on until Ctrl+C; with --json, a line a change."),
     ] = False,
 ) -> None:
-    """Show what runs. Exit code: 0 all ready, 1 something is not, 3 not running."""
+    """Show what runs.
+
+    Exit code 0: all that should run is ready (stopped ones do not count); 1: something is not;
+    3: nothing runs.
+    """
     home = Home.find(invocation.get().home)
     if watching:
-        watch(home, as_json=json)
-    found = snapshot(str(home.path))
+        watch(home, services or (), as_json=json)
+    found = chosen.only(home, snapshot(str(home.path), measured=True), services or ())
     if json:
         emit_json(found)
     elif found["supervisor"]["state"] == "stopped":
@@ -57,7 +66,7 @@ def status(
     else:
         if not out.is_terminal:
             out.width = WIDE  # into a file or a pipe a row is a line, however long
-        out.print(services_table(found))
+        out.print(services_table(found, whole=not services))
     raise typer.Exit(status_code(found))
 
 
@@ -77,13 +86,13 @@ def logs(
     if not there:
         waiting = "; waiting for them" if following else ": `orch up` starts the services"
         err.print(f"no logs yet{waiting}", markup=False)
-    chosen = list(dict.fromkeys(services or ()))
+    wanted = list(dict.fromkeys(services or ()))
     follow(
         home,
-        lambda: chosen or names.logs(where),
+        lambda: wanted or names.logs(where),
         lines=lines,
         following=following,
-        named=len(chosen) != 1,
+        named=len(wanted) != 1,
     )
 
 
@@ -100,6 +109,13 @@ def events(
 ) -> None:
     """Show what happened to the services: starts, ends, restarts, and why."""
     home = Home.find(invocation.get().home)
+    known = names.services(str(home.path)) if services else []
+    if not set(services or ()) <= set(known):
+        known = sorted({*known, *mentioned(home)})  # one that is declared no more has its past
+    unknown = [name for name in services or () if name not in known]
+    if unknown:
+        there = ", ".join(known)
+        raise ConfigError(tuple(f"no events of {name!r}; there are: {there}" for name in unknown))
     show_events(
         home,
         lines=lines,

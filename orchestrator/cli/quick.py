@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 
+from orchestrator.cli import outlet
 from orchestrator.core import places
 from orchestrator.core.errors import DeadlinePassed, NotRunning, OrchError
 from orchestrator.core.wire import ask
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATUS_S = 5.0
-INTERRUPTED = 130
 
 
 def quick(words: list[str]) -> int | None:
@@ -30,7 +30,7 @@ def quick(words: list[str]) -> int | None:
     if "_ORCH_COMPLETE" in os.environ:
         # Only now: nobody else needs the table of words.
         done: int | None = importlib.import_module("orchestrator.cli.complete").complete(os.environ)
-        return done
+        return None if done is None else outlet.finish(done)
     home: str | None = None
     if len(words) > 2 and words[0] == "--home":  # noqa: PLR2004  (an option and its value)
         home, words = words[1], words[2:]
@@ -46,8 +46,8 @@ def quick(words: list[str]) -> int | None:
     return None
 
 
-def supervisor(home: str) -> dict[str, Any]:
-    """What the supervisor of `home` says of itself and its services.
+def supervisor(home: str, *, measured: bool = False) -> dict[str, Any]:
+    """What the supervisor of `home` says of itself and its services, their memory `measured` anew.
 
     Raises:
         NotRunning: there is none.
@@ -56,13 +56,13 @@ def supervisor(home: str) -> dict[str, Any]:
     path = places.control_socket(home)
     if path is None:
         raise NotRunning(f"nothing has run in {home} yet")
-    return ask(path, {"do": "status"}, STATUS_S)
+    return ask(path, {"do": "status", "memory": measured}, STATUS_S)
 
 
-def snapshot(home: str) -> dict[str, Any]:
+def snapshot(home: str, *, measured: bool = False) -> dict[str, Any]:
     """What `orch status --json` prints, from the supervisor and the summary that `results` keeps."""
     try:
-        answer = supervisor(home)
+        answer = supervisor(home, measured=measured)
     except NotRunning:
         answer = {"home": home, "supervisor": stopped(), "services": []}
     answer.pop("ok", None)
@@ -88,17 +88,18 @@ def summary(home: str, *, running: bool) -> dict[str, Any]:
 
 
 def status_code(status: dict[str, Any]) -> int:
-    """0 all ready, 1 something is not, 3 not running."""
+    """0 all that should run is ready, or done; 1 something is not, or nothing should run; 3 not running."""
     if status["supervisor"]["state"] == "stopped":
         return NotRunning.exit_code
+    done = [row for row in status["services"] if row.get("done")]
     wanted = [row for row in status["services"] if row["state"] != "stopped"]
-    return 0 if wanted and all(row["state"] == "ready" for row in wanted) else 1
+    well = all(row["state"] == "ready" for row in wanted)
+    return 0 if well and (wanted or done) else 1
 
 
 def _status_json(home: str) -> int:
-    status = snapshot(home)
-    sys.stdout.write(json.dumps(status, indent=2) + "\n")
-    return status_code(status)
+    status = snapshot(home, measured=True)
+    return outlet.finish(status_code(status), json.dumps(status, indent=2) + "\n")
 
 
 def _second_up(home: str) -> int | None:
@@ -112,8 +113,8 @@ def _second_up(home: str) -> int | None:
         return None
     if me.get("source") != _source(home):
         return None
-    sys.stdout.write(f"already running (supervisor pid {me['pid']}); `orch status` shows it\n")
-    return 0
+    told = f"already running (supervisor pid {me['pid']}); `orch status` shows it\n"
+    return outlet.finish(0, told)
 
 
 def _first_up(home: str, *, detach: bool) -> int:
@@ -127,7 +128,7 @@ def _first_up(home: str, *, detach: bool) -> int:
         importlib.import_module("orchestrator.cli.console").explain(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return outlet.INTERRUPTED
 
 
 def _say(text: str) -> None:
@@ -136,7 +137,8 @@ def _say(text: str) -> None:
 
 def _as_wanted(row: dict[str, Any]) -> bool:
     """Whether `orch up` has nothing to do for it."""
-    return row["state"] == "ready" or (row["state"] == "stopped" and not row.get("auto", True))
+    rests = row.get("done") or not row.get("auto", True)
+    return row["state"] == "ready" or (row["state"] == "stopped" and rests)
 
 
 def _source(home: str) -> str:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import io
-import os
 import signal
 import sys
 
 import typer
 from typer.exceptions import TyperException
 
+from orchestrator.cli import outlet
 from orchestrator.cli.console import explain
 from orchestrator.cli.main import app
+from orchestrator.cli.outlet import INTERRUPTED
 from orchestrator.core.errors import OrchError
-
-INTERRUPTED = 130
 
 
 def run() -> int:
     """Run the command line; return the exit code."""
+    try:
+        return outlet.finish(_run())
+    except BrokenPipeError:
+        return outlet.gone()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return outlet.full(error)
+
+
+def _run() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Logs and pages have letters that a terminal's or cron's encoding may not have.
@@ -31,10 +42,6 @@ def run() -> int:
         explain(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Who read our output has gone; nothing more can be said, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
     except typer.Exit as ended:
         return ended.exit_code

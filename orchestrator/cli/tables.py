@@ -21,11 +21,12 @@ COLOURS = {
     "unhealthy": "red",
     "failed": "red",
     "stopped": "dim",
+    "done": "green",
 }
 
 
-def services_table(status: Mapping[str, Any]) -> Table:
-    """The services of `orch status`, with the pool and the sites in the last lines."""
+def services_table(status: Mapping[str, Any], *, whole: bool = True) -> Table:
+    """The services of `orch status`; when it is the `whole`, with pool and sites in the last lines."""
     title = Text(f"orch · {status['home']}", style="italic")
     table = Table(title=title, title_justify="left", caption_justify="left")
     for name in ("service", "state", "pid", "for", "restarts", "memory", "probe"):
@@ -35,15 +36,27 @@ def services_table(status: Mapping[str, Any]) -> Table:
     for row in status["services"]:
         table.add_row(
             row["name"] + whose(row),
-            Text(row["state"], style=COLOURS.get(row["state"], "")),
+            Text(standing(row), style=COLOURS.get(standing(row), "")),
             str(row["pid"] or ""),
             duration.show(max(0.0, now - row["since"])),
             str(row["restarts"]),
-            f"{row['rss_bytes'] / 1e6:.0f} MB" if row["rss_bytes"] else "",
+            _memory(row),
             Text(_probe(row)),
         )
-    table.caption = Text("\n".join(_captions(status)))
+    if whole:
+        table.caption = Text("\n".join(_captions(status)))
     return table
+
+
+def standing(row: Mapping[str, Any]) -> str:
+    """Its state; one that has done what it is for is no longer called stopped."""
+    return "done" if row.get("done") else str(row["state"])
+
+
+def _memory(row: Mapping[str, Any]) -> str:
+    """With all its children, if that has been measured."""
+    used = row.get("memory_bytes") or row["rss_bytes"]
+    return f"{used / 1e6:.0f} MB" if used else ""
 
 
 def whose(row: Mapping[str, Any]) -> str:
@@ -55,6 +68,8 @@ def whose(row: Mapping[str, Any]) -> str:
 
 def reason(row: Mapping[str, Any]) -> str:
     """Why it is not ready, on one line; nothing for one that is ready, or shall not run."""
+    if row.get("done") and row["state"] == "stopped":
+        return f"exit code {row['last_exit']}"
     if row["state"] in {"ready", "stopped", "stopping"}:
         return ""
     return " ".join(str(row["probe"]["error"]).split())

@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 
-from orchestrator.cli import moment
+from orchestrator.cli import chosen, moment
 from orchestrator.cli.console import out
 from orchestrator.cli.quick import snapshot
-from orchestrator.cli.tables import reason, services_table
+from orchestrator.cli.tables import reason, services_table, standing
 from orchestrator.core.clock import SYSTEM, Deadline
 from orchestrator.core.errors import DeadlinePassed, NotRunning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.core.home import Home
 
 LOOK_EVERY_S = 0.5
+#: Memory costs the supervisor more than all the rest: it is measured at every so many looks.
+MEASURE_EVERY = 10
 #: A supervisor that replaces its own program is away for a moment, in seconds.
 AWAY_S = 2.0
 
 
-def watch(home: Home, *, as_json: bool) -> None:
+def watch(home: Home, services: Sequence[str], *, as_json: bool) -> None:
     """On a terminal a live table; else a line for every change, or with `as_json` an object.
 
     Raises:
         NotRunning: when the supervisor has ended, or was not there.
+        ConfigError: it does not know one of `services`.
     """
+    looks = _only(home, services)
     if as_json:
-        _objects(home)
+        _objects(looks)
     elif out.is_terminal:
-        _table(home)
+        _table(looks, whole=not services)
     else:
-        _lines(home)
+        _lines(looks)
+
+
+def _only(home: Home, services: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of `services` alone; one may go while we look."""
+    for number, status in enumerate(statuses(home)):
+        if number == 0:
+            yield chosen.only(home, status, services)
+        else:
+            rows = [row for row in status["services"] if row["name"] in services or not services]
+            yield {**status, "services": rows}
 
 
 def statuses(home: Home) -> Iterator[dict[str, Any]]:
@@ -46,9 +61,9 @@ def statuses(home: Home) -> Iterator[dict[str, Any]]:
     """
     seen = False
     away = Deadline.after(AWAY_S)
-    while True:
+    for number in itertools.count():
         try:
-            status = snapshot(str(home.path))
+            status = snapshot(str(home.path), measured=number % MEASURE_EVERY == 0)
         except DeadlinePassed:
             continue  # it is stopped, or the machine is too busy: `doctor` has more to say
         if status["supervisor"]["state"] != "stopped":
@@ -62,16 +77,16 @@ def statuses(home: Home) -> Iterator[dict[str, Any]]:
         SYSTEM.sleep(LOOK_EVERY_S)
 
 
-def _table(home: Home) -> None:
-    looks = statuses(home)
-    with Live(services_table(next(looks)), console=out, refresh_per_second=4) as live:
+def _table(looks: Iterator[dict[str, Any]], *, whole: bool) -> None:
+    first = services_table(next(looks), whole=whole)
+    with Live(first, console=out, refresh_per_second=4) as live:
         for status in looks:
-            live.update(services_table(status))
+            live.update(services_table(status, whole=whole))
 
 
-def _lines(home: Home) -> None:
+def _lines(looks: Iterator[dict[str, Any]]) -> None:
     seen: dict[str, object] = {}
-    for status in statuses(home):
+    for status in looks:
         now = {row["name"]: row for row in status["services"]}
         when = moment.local(SYSTEM.wall())
         for name, row in now.items():
@@ -83,9 +98,9 @@ def _lines(home: Home) -> None:
         seen = {name: _facts(row) for name, row in now.items()}
 
 
-def _objects(home: Home) -> None:
+def _objects(looks: Iterator[dict[str, Any]]) -> None:
     seen: object = None
-    for status in statuses(home):
+    for status in looks:
         now = [_facts(row) for row in status["services"]]
         if now != seen:
             out.file.write(json.dumps(status) + "\n")
@@ -95,10 +110,11 @@ def _objects(home: Home) -> None:
 
 def _facts(row: Mapping[str, Any]) -> object:
     """What must change to be worth a line: not times, sizes or the words of an error."""
-    return [row[key] for key in ("name", "state", "pid", "restarts", "external")]
+    facts = ("name", "state", "done", "pid", "restarts", "external")
+    return [row.get(key) for key in facts]
 
 
 def _told(row: Mapping[str, Any]) -> str:
     pid = f" (pid {row['pid']})" if row["pid"] else ""
     why = reason(row)
-    return f"{row['state']}{pid}{': ' if why else ''}{why}"
+    return f"{standing(row)}{pid}{': ' if why else ''}{why}"

@@ -12,8 +12,8 @@ COMMANDS = """
 up --detach -d [services]
 down --timeout=
 stop --timeout= [services]
-restart --changed [services]
-status --json --watch -w
+restart --changed --timeout= [services]
+status --json --watch -w [services]
 logs --follow -f --lines= -n= [logs]
 events --follow -f --lines= -n= --service=services -s=services --json
 run [command]
