@@ -28,6 +28,8 @@ from tests.bench.table import Row, median, medians, publish, spread
 SETTLED_S = 1.5
 IDLE_S = 60.0
 STOP_S = 0.2
+#: How soon a worker ends depends on how long it has been there.
+WORKED_S = 1.0
 HUNG_WITHIN_S = 30.0
 BARE_PYTHON = [sys.executable, "-c", "pass"]
 ORCH = str(Path(sys.executable).with_name("orch"))
@@ -83,8 +85,10 @@ def start_and_stop(rounds: int = 9) -> list[Row]:
         orch("down")
         for _ in range(rounds):
             took["bare up"].append(timed_ms(bare.start))
+            time.sleep(WORKED_S)
             took["bare stop"].append(timed_ms(bare.stop))
             took["up"].append(timed_ms(orch.up))
+            time.sleep(WORKED_S)
             took["down"].append(timed_ms(lambda: orch("down")))
             took["ctrl+c"].append(_interrupt_ms(ours))
 
@@ -121,7 +125,7 @@ def _interrupt_ms(ours: Ours, *names: str) -> float:
     child = ours.orch.popen("up", *names, stdout=subprocess.DEVNULL)
     while not _all_ready(ours):
         time.sleep(0.05)
-    time.sleep(0.5)  # as people do; and the worker has time to write its next mark
+    time.sleep(WORKED_S)
     os.kill(child.pid, signal.SIGINT)
     return timed_ms(child.wait)
 
