@@ -36,7 +36,7 @@ UP_S = 120.0
 LOOK_EVERY_S = 0.01
 #: While somebody else holds the lock, we try again so often, in seconds.
 AGAIN_S = 0.1
-#: After Ctrl+C a detached start is stopped again within this time, in seconds.
+#: A detached start that failed, or met Ctrl+C, is stopped again within this time, in seconds.
 STOP_S = 60.0
 
 
@@ -94,11 +94,11 @@ def bring_down(home: Home, deadline: Deadline) -> bool:
 
 
 def request(
-    home: Home, what: str, services: list[str] | None, deadline: Deadline
+    home: Home, what: str, services: list[str] | None, deadline: Deadline, **more: object
 ) -> dict[str, Any]:
     """Ask the supervisor for something, its refusal becoming an error."""
-    answer = ask(home.socket("control.sock"), {"do": what, "services": services}, deadline)
-    return checked(answer)
+    words = {"do": what, "services": services, **more}
+    return checked(ask(home.socket("control.sock"), words, deadline))
 
 
 def _order(
@@ -139,25 +139,28 @@ def _detach(
 def _when_ready(
     home: Home, order: dict[str, Any], early: Detached | None, deadline: Deadline
 ) -> dict[str, Any]:
-    """Give a supervisor its order; wait until it, or one that was quicker, has the services ready."""
+    """Give a supervisor its order; wait until it, or one that was quicker, has the services ready.
+
+    Whatever goes wrong, also Ctrl+C: if it was ours, nothing is left running.
+    """
     daemon = early or Detached(home)
-    daemon.give(order)
-    while True:
-        try:
-            return request(home, "start", order["wanted"], deadline)
-        except (Busy, NotRunning):
-            deadline.require("the services are not ready yet")
-        except KeyboardInterrupt:
-            if daemon.exit_code is None:
-                ask(home.socket("control.sock"), {"do": "stop"}, Deadline.after(STOP_S))
-            raise
-        if daemon.exit_code == Busy.exit_code:
-            deadline.clock.sleep(AGAIN_S)
-            daemon = Detached(home)  # the quicker one may have ended in the meantime
-            daemon.give(order)
-        elif daemon.exit_code is not None:
-            raise daemon.last_words()
-        deadline.clock.sleep(LOOK_EVERY_S)
+    try:
+        daemon.give(order)
+        while True:
+            try:
+                return request(home, "start", order["wanted"], deadline)
+            except (Busy, NotRunning):
+                deadline.require("the services are not ready yet")
+            if daemon.exit_code == Busy.exit_code:
+                deadline.clock.sleep(AGAIN_S)
+                daemon = Detached(home)  # the quicker one may have ended in the meantime
+                daemon.give(order)
+            elif daemon.exit_code is not None:
+                raise daemon.last_words()
+            deadline.clock.sleep(LOOK_EVERY_S)
+    except BaseException:
+        daemon.end(STOP_S)
+        raise
 
 
 def _second(
@@ -168,7 +171,7 @@ def _second(
     deadline: Deadline,
 ) -> int:
     before = {row["pid"] for row in request(home, "status", None, deadline)["services"]}
-    answer = request(home, "start", services, deadline)
+    answer = request(home, "start", services, deadline, again=bool(services))
     pid = answer["supervisor"]["pid"]
     rows = answer["services"]
     started = [r["name"] for r in rows if r["state"] == "ready" and r["pid"] not in before]

@@ -29,8 +29,9 @@ class Waiter:
 class Desk:
     """Requests: `{"do": "status|wait|start|restart|stop", "services": [names, all by default]}`.
 
-    A status with `"memory": true` has it measured; one with `"declared": {service: [digest, fingerprint]}`
-    also tells what `differs`. After `{"do": "reload", "order": …}` another program takes over.
+    A start with `"again": true` also starts what is done; a status with `"memory": true` has it
+    measured; one with `"declared": {service: [digest, fingerprint]}` also tells what `differs`. After
+    `{"do": "reload", "order": …}` another program takes over.
     Answers: `{"ok": true, …status}` or `{"ok": false, "error", "hint", "exit", "log_tail"}`.
     """
 
@@ -41,7 +42,7 @@ class Desk:
             "status": lambda *_: None,
             "reload": self._reload,
             "wait": lambda _, names: names,
-            "start": lambda _, names: supervisor.want(names),
+            "start": lambda what, names: supervisor.want(names, again=bool(what.get("again"))),
             "restart": lambda _, names: supervisor.restart(names),
             "stop": self._stop,
         }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from orchestrator.supervise.ownership import process_stat
+from orchestrator.supervise.ownership import process_stat, session
 
 if TYPE_CHECKING:
     from orchestrator.supervise.probes.result import ProbeResult
@@ -36,12 +36,16 @@ class Activity:
     suspended: bool = False
 
     @classmethod
-    def of(cls, pid: int) -> Activity:
-        """Read it from the kernel."""
-        found = process_stat(pid)
-        if found is None:
+    def of(cls, pid: int, *, with_children: bool = False) -> Activity:
+        """Read it from the kernel; `with_children`: what the whole session uses and waits for."""
+        main = process_stat(pid)
+        if main is None:
             return cls()
-        return cls(found.cpu_ticks / _TICKS_A_SECOND, found.state == "D", found.state in "Tt")
+        others = [process_stat(other) for other in session(pid)] if with_children else []
+        stats = [main, *(other for other in others if other)]
+        ticks = sum(found.cpu_ticks for found in stats)
+        waits = any(found.state == "D" for found in stats)
+        return cls(ticks / _TICKS_A_SECOND, waits, main.state in "Tt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,9 @@ def judge(
     if misses < max(1, spec.threshold - activity.suspended):
         return Verdict.UNCERTAIN, heard
     at_work = silence is not None and _is_busy(silence, activity, now)
-    if at_work and now - since < spec.busy_s:
-        return Verdict.UNHEALTHY, heard
+    if at_work and not activity.suspended and now - since < spec.busy_s:
+        # What was asked meanwhile it may still answer: the misses count anew.
+        return Verdict.UNHEALTHY, Silence(since, 0, now, activity)
     return Verdict.HUNG, heard
 
 

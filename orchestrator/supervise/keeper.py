@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _S = ServiceState
 
+#: The states in which a service is asked how it is.
+ASKED = frozenset({_S.STARTING, _S.READY, _S.UNHEALTHY})
 #: A Redis that loads its data is given this much longer, in seconds.
 LOADING_S = 60.0
 LOG_TAIL_LINES = 20
@@ -66,13 +68,15 @@ class Keeper(Standing):
     def adopt(self, process: Process, past: Running) -> None:
         """Take over a running process of an earlier supervisor; it must answer before it is ready."""
         self.process, self.adopted, self.wanted = process, past.adopted, True
-        self.history.restarts, self._ready_since, self._proven = past.restarts, past.since, True
-        self._begin_start(self._clock.monotonic(), fresh=False)
+        self.history.restarts, self._proven = past.restarts, True
+        self._ready_since = past.since if past.ready else None
+        self._begin_start(self._clock.monotonic(), fresh=not past.ready)
         process.watch(self._selector)
 
     def stop(self, *, for_good: bool = True) -> None:
         """Begin to stop it; with `for_good` it is not started again."""
         if for_good:
+            self.changed = self.changed or self.done
             self.wanted = self.done = False
         self._ready_since = None
         if self.state in (_S.STOPPING, _S.STOPPED):
@@ -111,7 +115,7 @@ class Keeper(Standing):
             self._start(now)
         if self.state is _S.STOPPING and self._ladder:
             self._ladder.tick(now)
-        elif self.state not in (_S.STOPPING, _S.FAILED, _S.STOPPED):
+        elif self.state in ASKED:
             self._ask(now, judge=needs_ready)
             self._look_after(now)
 
@@ -119,17 +123,26 @@ class Keeper(Standing):
         """When `tick` must be called at the latest."""
         if self.state is _S.STOPPING and self._ladder:
             return self._ladder.due
-        if self.state is _S.BACKOFF or (self.state is _S.STOPPED and self._retry_at > now):
-            return max(self._retry_at, now + 0.05)
-        if self.state in (_S.STOPPED, _S.FAILED):
-            return now + 60.0
-        return self.pulse.due
+        if self.state in ASKED:
+            return self.pulse.due
+        # What it waits for besides that, a need that becomes ready, makes a turn by itself.
+        return self._retry_at if self._retry_at > now else now + 60.0
 
-    def forgive(self, now: float) -> None:
-        """The loop itself stood still: what was asked before says nothing."""
+    def forgive(self, now: float, stood_s: float) -> None:
+        """The loop itself stood still for so long: what was asked before says nothing.
+
+        Perhaps the service stood still too: all that it was given time for goes on where it was.
+        """
         self.pulse.cancel()
-        self.pulse.again_later(now)
+        if self.state is _S.STARTING:
+            self.pulse.again_soon(now)
+        else:
+            self.pulse.again_later(now)
         self._silence = None
+        self._deadline += stood_s
+        self._retry_at += stood_s if self._retry_at > now - stood_s else 0.0
+        if self._ladder:
+            self._ladder.put_off(stood_s)
 
     def _start(self, now: float) -> None:
         self._begin_start(now, fresh=True)
@@ -151,7 +164,7 @@ class Keeper(Standing):
             else:
                 self._fail(error)
             return
-        self.adopted = False
+        self.adopted, self.changed = False, True
         self.process.watch(self._selector)
         self._events.write("service.started", service=self.spec.name, pid=self.process.pid)
 
@@ -162,6 +175,7 @@ class Keeper(Standing):
         if arrival is Arrival.USE:
             self.process = own_listener(self.spec)
             self.adopted, self.external = self.process is not None, self.process is None
+            self.changed = True
             if self.process:
                 self.process.watch(self._selector)
             self._become_ready(now)
@@ -199,7 +213,8 @@ class Keeper(Standing):
     def _still_starting(self, result: ProbeResult, now: float, *, patient: bool) -> None:
         self.pulse.again_soon(now)
         if patient or result.alive:
-            self._deadline = max(self._deadline, now + LOADING_S)
+            more = LOADING_S if result.alive else self.spec.start_timeout_s
+            self._deadline = max(self._deadline, now + more)
         if now < self._deadline:
             return
         if self._proven and self.process is not None:
@@ -210,8 +225,10 @@ class Keeper(Standing):
         self._fail_with_log(f"was not ready within {within} ({result.error})")
 
     def _missed(self, result: ProbeResult, now: float) -> None:
-        activity = Activity.of(self.process.pid) if self.process else Activity()
         asked = self.spec.alive or self.spec.probe
+        activity = Activity()
+        if self.process:
+            activity = Activity.of(self.process.pid, with_children=asked.answered_by_children)
         verdict, self._silence = judge(result, self._silence, activity, now, asked)
         if self.state is _S.READY and verdict in (Verdict.UNHEALTHY, Verdict.HUNG):
             self._move(_S.UNHEALTHY)
@@ -252,12 +269,13 @@ class Keeper(Standing):
         elif self.history.is_done():
             self.wanted, self.done = False, True
             self._move(_S.STOPPED)
-        elif not self._proven:
+        elif not self._proven and not blameless:
             self._fail_with_log(f"ended before it was ready (exit code {code})")
         else:
             self._after_death(now, blameless=blameless)
 
     def _after_death(self, now: float, *, blameless: bool) -> None:
+        self.pulse.cancel()
         decision = self.history.died(now, blameless=blameless)
         if isinstance(decision, GiveUp):
             self._fail_with_log(f"{decision.reason} (exit code {self.history.last_exit})")

@@ -15,6 +15,8 @@ from orchestrator.core.errors import BinaryMissing, ServiceFailed
 from orchestrator.supervise.ownership import Identity, family, identify, related
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.core.clock import Clock
     from orchestrator.supervise.service import ServiceSpec
 
@@ -139,15 +141,22 @@ class Process:
         self.pidfd, self._selector = -1, None
 
 
-def end_now(process: Process, clock: Clock, *, grace_s: float = 5.0) -> None:
-    """Wait for the end of a process that nobody keeps: TERM, then KILL, then its family."""
-    process.signal(signal.SIGTERM)
-    process.signal(signal.SIGCONT)
-    if not wait_until(process.ended, Deadline.after(grace_s, clock)):
-        process.signal(signal.SIGKILL)
-        wait_until(process.ended, Deadline.after(1.0, clock))
-    process.kill_family()
-    process.close()
+def end_now(processes: Sequence[Process], clock: Clock, *, grace_s: float = 5.0) -> None:
+    """Wait for the end of processes that nobody keeps: TERM, then KILL, then their families."""
+    for process in processes:
+        process.signal(signal.SIGTERM)
+        process.signal(signal.SIGCONT)
+    if not wait_until(lambda: _all_ended(processes), Deadline.after(grace_s, clock)):
+        for process in processes:
+            process.signal(signal.SIGKILL)
+        wait_until(lambda: _all_ended(processes), Deadline.after(1.0, clock))
+    for process in processes:
+        process.kill_family()
+        process.close()
+
+
+def _all_ended(processes: Sequence[Process]) -> bool:
+    return all(process.ended() for process in processes)
 
 
 def _pidfd(pid: int) -> int:

@@ -73,6 +73,11 @@ class ProbeSpec:
         """The target for people: without a password."""
         return mask_url(self.target) if self.target else " ".join(self.command)
 
+    @property
+    def answered_by_children(self) -> bool:
+        """Whether a child may be at work on the answer; Redis and marks are the main process's own."""
+        return self.kind not in ("redis", "mark")
+
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> ProbeSpec:
         """Read what `asdict` gave."""

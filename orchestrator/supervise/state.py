@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import OrchError
 from orchestrator.core.files import read_json, write_json
 from orchestrator.supervise.ownership import Identity, identify
-from orchestrator.supervise.service import ServiceSpec
+from orchestrator.supervise.service import ServiceSpec, ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,6 +27,7 @@ class Running:
     identity: Identity
     launch: str
     since: float  #: of its state, seconds since 1970
+    ready: bool = False
     restarts: int = 0
     adopted: bool = False
 
@@ -64,6 +65,7 @@ class StateFile:
                     "identity": asdict(keeper.process.identity),
                     "launch": keeper.process.launch,
                     "since": keeper.since,
+                    "ready": keeper.state in (ServiceState.READY, ServiceState.UNHEALTHY),
                     "restarts": keeper.history.restarts,
                     "adopted": keeper.adopted,
                 }
@@ -85,7 +87,9 @@ class StateFile:
         return found
 
     def done(self) -> dict[str, str]:
-        """The services that have ended as they should, with the digests of their declarations."""
+        """The services that have ended as they should since the boot, with their digests."""
+        if self._table("supervisor").get("boot") != self._me.boot:
+            return {}
         return {name: str(digest) for name, digest in self._table("done").items()}
 
     def _table(self, name: str) -> dict[str, Any]:

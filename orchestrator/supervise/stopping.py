@@ -28,6 +28,10 @@ class Ladder:
         self._process.signal(signal.SIGCONT)
         self._next_at = now + wait
 
+    def put_off(self, seconds: float) -> None:
+        """The next rung comes so much later."""
+        self._next_at += seconds
+
     @property
     def due(self) -> float:
         """When `tick` has something to do again."""

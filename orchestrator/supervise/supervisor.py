@@ -18,6 +18,7 @@ from orchestrator.supervise.farewell import Farewell
 from orchestrator.supervise.inheritance import Inheritance
 from orchestrator.supervise.keeper import Keeper
 from orchestrator.supervise.lock import SupervisorLock
+from orchestrator.supervise.order import start_order, stop_order
 from orchestrator.supervise.origin import IN_A_THREAD, Origin
 from orchestrator.supervise.rows import service_row
 from orchestrator.supervise.service import ServiceSpec, ServiceState
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: A turn of the loop that took longer was a suspended machine or process, in seconds.
 STOOD_STILL_S = 3.0
+#: A turn comes at least so often, in seconds: who sleeps long does not notice that he stood still.
+LONGEST_PATIENCE_S = 2.0
 #: Where the kernel does not tell of a death (no pidfd), we look this often, in seconds.
 LOOK_EVERY_S = 0.2
 
@@ -73,7 +76,7 @@ class Supervisor:
         self._desk = Desk(self)
         self._farewell: Farewell | None = None
         self._partial: list[Farewell] = []
-        self._starting_up: frozenset[str] = frozenset()
+        self._starting_up = self._gone = frozenset[str]()
         self._was_up = origin.reloaded  #: a start has succeeded; failures are lived with since
 
     # from outside
@@ -102,7 +105,12 @@ class Supervisor:
             raise Unavailable("the supervisor lives inside another program", hint=hint)
         if self.stopping or self._partial:
             raise Busy("services are being stopped")
-        self.successor = order
+        declared = {raw["name"] for raw in order["specs"]}
+        meant = {keeper.spec.name for keeper in self.keepers.values() if keeper.wanted}
+        wanted = {*(meant & declared), *(order.get("wanted") or ())}
+        self.successor = {**order, "wanted": sorted(wanted)}
+        for keeper in self.keepers.values():
+            keeper.pulse.cancel()
 
     def run(self, wanted: Iterable[str] | None = None) -> None:
         """Supervise until told to stop; `wanted` services (default: all) are started first.
@@ -117,10 +125,9 @@ class Supervisor:
                 self._home.socket("control.sock"), self._selector, self._desk.take
             )
             try:
-                inheritance = Inheritance(
-                    self._home.path, self._state, self._events, self._clock, self._origin.reloaded
-                )
-                inheritance.settle(self.keepers, whatever_fits=self._only_stop)
+                self._gone = self._inherit()
+                if self._gone:
+                    self.stop_some(self._gone)
                 if self._only_stop:
                     self.request_stop()
                 else:
@@ -135,6 +142,17 @@ class Supervisor:
         if self.failure is not None:
             raise self.failure
 
+    def _inherit(self) -> frozenset[str]:
+        heir = Inheritance(
+            self._home.path,
+            self._state,
+            self._events,
+            self._clock,
+            lambda spec: Keeper(spec, self._selector, self._clock, self._events),
+            self._origin.reloaded,
+        )
+        return heir.settle(self.keepers, whatever_fits=self._only_stop)
+
     @property
     def stopping(self) -> bool:
         """Whether all is being stopped: from here on nothing is started."""
@@ -142,7 +160,7 @@ class Supervisor:
 
     def meant(self, what: str) -> frozenset[str]:
         """The services that a request without names is about."""
-        keepers = self.keepers.values()
+        keepers = [k for name, k in self.keepers.items() if name not in self._gone]
         if what == "start":
             return frozenset(
                 k.spec.name for k in keepers if k.wanted or (k.spec.auto and not k.done)
@@ -151,33 +169,27 @@ class Supervisor:
             return frozenset(k.spec.name for k in keepers if k.wanted)
         return frozenset(self.keepers)
 
-    def want(self, names: frozenset[str]) -> frozenset[str]:
-        """Start `names` and all they need; return them."""
-        todo, wanted = list(names), set[str]()
-        while todo:
-            name = todo.pop()
-            if name not in wanted:
-                wanted.add(name)
-                if self.keepers[name].done and name not in names:
-                    continue  # it has been done, and nobody asks for it by name
-                todo += self.keepers[name].spec.needs
-                self.keepers[name].want()
+    def want(self, names: frozenset[str], *, again: bool = False) -> frozenset[str]:
+        """Start `names` and all they need; return them. `again`: also those of `names` that are done."""
+        coming = start_order(self.keepers, names, again=again)
+        wanted = frozenset(keeper.spec.name for keeper in coming)
+        for keeper in coming:
+            keeper.want()
         for partial in self._partial:
             partial.spare(wanted)
         self._starting_up |= wanted
-        return frozenset(wanted)
+        return wanted
 
     def restart(self, names: frozenset[str]) -> frozenset[str]:
-        """Stop and start `names`, whoever needs them running on; return them."""
-        for partial in self._partial:
-            partial.spare(names)
+        """Stop and start `names`, whoever needs them running on; return them and their needs."""
+        awaited = self.want(names, again=True)
         for name in names:
             self.keepers[name].restart()
-        return names
+        return awaited
 
     def stop_some(self, names: frozenset[str]) -> frozenset[str]:
         """Stop `names` and whoever needs them, in order; return them all."""
-        order = self._stop_order(names)
+        order = stop_order(self.keepers, names)
         self._partial.append(Farewell(order, self._events, self._clock.monotonic()))
         return frozenset(keeper.spec.name for keeper in order)
 
@@ -205,7 +217,7 @@ class Supervisor:
         expected = self._clock.monotonic()
         while True:
             now = self._clock.monotonic()
-            self._turn(now, stood_still=now > expected + STOOD_STILL_S)
+            self._turn(now, stood_s=now - expected)
             if self._farewell is not None and self._farewell.over:
                 self._desk.answer()
                 return
@@ -220,32 +232,38 @@ class Supervisor:
                 if key.data is not None:
                     key.data()
 
-    def _turn(self, now: float, *, stood_still: bool) -> None:
+    def _turn(self, now: float, *, stood_s: float) -> None:
         if self._lock.lost and not self._stop_asked:
             self._events.write("supervisor.lost_its_home")
             self.request_stop()
         if self._stop_asked and self._farewell is None:
             self._begin_farewell(now)
         for keeper in self.keepers.values():
-            if stood_still:
-                keeper.forgive(now)
+            if stood_s > STOOD_STILL_S:
+                keeper.forgive(now, stood_s)
             keeper.tick(now, needs_ready=self._needs_ready(keeper))
         if self._farewell is not None:
             self._farewell.tick(now, kill=self._kill_asked)
         for partial in self._partial:
             partial.tick(now, kill=False)
         self._partial = [partial for partial in self._partial if not partial.over]
+        self._forget_gone()
         self._give_up_start()
         self._state.keep(self.keepers.values(), self._events)
         self._desk.answer()
         self._notify.tick(now)
+
+    def _forget_gone(self) -> None:
+        for name in [name for name in self._gone if self.keepers[name].settled]:
+            del self.keepers[name]
+            self._gone -= {name}
 
     def _patience(self, now: float) -> float:
         due = [self._notify.due, *(keeper.due(now) for keeper in self.keepers.values())]
         due += [f.due(now) for f in (self._farewell, *self._partial) if f is not None]
         if any(k.process is not None and k.process.pidfd < 0 for k in self.keepers.values()):
             due.append(now + LOOK_EVERY_S)
-        return max(0.0, min(due) - now)
+        return min(max(0.0, min(due) - now), LONGEST_PATIENCE_S)
 
     def _needs_ready(self, keeper: Keeper) -> bool:
         needs = [self.keepers[name] for name in keeper.spec.needs if name in self.keepers]
@@ -277,12 +295,6 @@ class Supervisor:
         self._starting_up, self._partial = frozenset(), []
         self._desk.dismiss()
         self._notify.stopping()
-        self._farewell = Farewell(self._stop_order(frozenset(self.keepers)), self._events, now)
-
-    def _stop_order(self, names: frozenset[str]) -> list[Keeper]:
-        """`names` and whoever needs them, in the reverse order of starting."""
-        doomed = set(names)
-        for keeper in self.keepers.values():  # declared after what it needs
-            if doomed & set(keeper.spec.needs):
-                doomed.add(keeper.spec.name)
-        return [keeper for name, keeper in reversed(self.keepers.items()) if name in doomed]
+        self._farewell = Farewell(
+            stop_order(self.keepers, frozenset(self.keepers)), self._events, now
+        )
