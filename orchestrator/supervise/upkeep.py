@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.supervise import rotation
 from orchestrator.supervise.memory import used_bytes
+from orchestrator.supervise.rotation import Rotation
 
 if TYPE_CHECKING:
     from orchestrator.core.events import EventLog
@@ -25,14 +26,20 @@ class Upkeep:
         self._spec = spec
         self._events = events
         self._next_at = 0.0
+        self._rotation: Rotation | None = None
         self._rotation_failed = False
+        self._cleared = False
 
     def tick(self, now: float, process: Process | None) -> int | None:
         """Look when it is time; return the bytes in use when they are too many."""
         if now < self._next_at:
             return None
         self._next_at = now + EVERY_S
-        if rotation.is_due(self._spec.log):
+        if not self._cleared:
+            rotation.clear(self._spec.log)
+            self._cleared = True
+        self._hear_of_rotation()
+        if self._rotation is None and rotation.is_due(self._spec.log):
             self._rotate(process)
         limit = self._spec.memory_limit_bytes
         if not limit or process is None:
@@ -46,14 +53,30 @@ class Upkeep:
         return self.used
 
     def _rotate(self, process: Process | None) -> None:
-        try:
-            rotation.rotate(self._spec.log)
-        except OSError as error:
-            if not self._rotation_failed:
-                text = error.strerror
-                self._events.write("log.not_rotated", service=self._spec.name, error=text)
-            self._rotation_failed = True
+        if not self._spec.log.reopen:
+            self._rotation = Rotation(self._spec.log)
+            try:
+                self._rotation.start()
+            except RuntimeError as error:  # there may be no more threads
+                self._rotation = None
+                self._heard(str(error))
             return
-        self._rotation_failed = False
-        if self._spec.log.reopen and process is not None:
+        try:
+            rotation.rotate(self._spec.log)  # it is only renamed
+        except OSError as error:
+            self._heard(error.strerror or str(error))
+            return
+        self._heard("")
+        if process is not None:
             process.signal(getattr(signal, f"SIG{self._spec.log.reopen}"))
+
+    def _hear_of_rotation(self) -> None:
+        if self._rotation is not None and not self._rotation.is_alive():
+            self._heard(self._rotation.error)
+            self._rotation = None
+
+    def _heard(self, error: str) -> None:
+        """Tell of the first of several failures."""
+        if error and not self._rotation_failed:
+            self._events.write("log.not_rotated", service=self._spec.name, error=error)
+        self._rotation_failed = bool(error)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator.core.events import EventLog
 from orchestrator.supervise import rotation
 from orchestrator.supervise.memory import used_bytes
-from orchestrator.supervise.service import LogSpec
+from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
+from orchestrator.supervise.upkeep import Upkeep
 from tests.support.orch import eventually
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
 
 
 def fill(path: Path, text: str) -> None:
@@ -74,6 +82,102 @@ def test_a_copy_that_finds_no_room_leaves_the_log_as_it_was(tmp_path: Path) -> N
     with pytest.raises(OSError, match="directory"):
         rotation.rotate(LogSpec(str(path), max_bytes=50, keep=1))
 
+    assert path.read_text() == "a" * 100
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """As on a full disk: no file of this process grows beyond 2000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_rotation_that_fails_again_and_again_loses_no_older_log(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    path = tmp_path / "x.log"
+    fill(path, "a" * 50)
+    for number in range(1, 4):
+        (tmp_path / f"x.log.{number}").write_text(f"old {number}")
+    before = contents(tmp_path)
+    request.getfixturevalue("no_room")
+
+    for _ in range(4):
+        with pytest.raises(OSError, match="too large"):
+            rotation.rotate(LogSpec(str(path), max_bytes=50, keep=3))
+
+    assert contents(tmp_path) == before
+
+
+def test_one_that_was_cut_off_between_two_renamings_costs_no_older_log(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    fill(path, "a")
+    for number in (1, 3):  # the second has become the third
+        (tmp_path / f"x.log.{number}").write_text(f"old {number}")
+
+    rotation.rotate(LogSpec(str(path), max_bytes=50, keep=3))
+
+    assert contents(tmp_path) == {
+        "x.log": "",
+        "x.log.1": "a" * 100,
+        "x.log.2": "old 1",
+        "x.log.3": "old 3",
+    }
+
+
+def test_of_a_log_far_beyond_its_limit_the_last_lines_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "FAR_BEYOND", 200)
+    path = tmp_path / "x.log"
+    path.write_text("".join(f"line {number:04}\n" for number in range(1000)))
+
+    rotation.rotate(LogSpec(str(path), max_bytes=50, keep=1))
+
+    first, *lines = (tmp_path / "x.log.1").read_text().splitlines()
+    assert first == "[orch: the 9910 bytes before this were too many to be kept]"
+    assert lines == [f"line {number:04}" for number in range(991, 1000)]
+    assert path.read_text() == ""
+
+
+def test_the_supervisor_goes_on_while_a_log_is_copied(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    log = LogSpec(str(path), max_bytes=50)
+    upkeep = Upkeep(ServiceSpec("x", ProbeSpec("end"), log=log), EventLog(tmp_path / "events"))
+    rotation.part_of(path).write_text("left over")
+    upkeep.tick(0.0, None)
+    assert contents(tmp_path) == {}
+    fill(path, "a")
+    os.mkfifo(rotation.part_of(path))  # a disk that takes nothing until somebody reads
+
+    upkeep.tick(10.0, None)  # comes back
+
+    assert path.read_text() == "a" * 100
+    assert not rotation.is_due(log)  # it is under way
+    assert rotation.part_of(path).read_text() == "a" * 100
+    eventually(lambda: path.read_text() == "")
+
+
+def test_of_rotations_that_fail_one_after_the_other_the_first_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    fill(path, "a")
+    (tmp_path / "x.log.1").mkdir()
+    events = tmp_path / "events"
+    log = LogSpec(str(path), max_bytes=50, keep=1)
+    upkeep = Upkeep(ServiceSpec("x", ProbeSpec("end"), log=log), EventLog(events))
+    seconds = iter(range(0, 100_000, 5))
+
+    def told() -> list[str]:
+        upkeep.tick(next(seconds), None)
+        return events.read_text().splitlines() if events.exists() else []
+
+    eventually(told)
+    tries = next(seconds)
+    eventually(lambda: told() and next(seconds) > tries + 100)
+    assert len(told()) == 1
+    assert "log.not_rotated" in told()[0]
     assert path.read_text() == "a" * 100
 
 
