@@ -136,6 +136,7 @@ def ten_homes(tmp_path: Path) -> Iterator[list[Orch]]:
         yield [stack.enter_context(a_home(tmp_path / f"home{n}")) for n in range(10)]
 
 
+@pytest.mark.alone  # so many processes leave nothing for anybody else
 @pytest.mark.timeout(400)
 def test_of_fifty_pairs_of_ups_each_in_a_stopped_home_each_starts_one_redis(
     ten_homes: list[Orch],
@@ -158,6 +159,7 @@ def one_daemon(orch: Orch) -> bool:
     return daemons(orch) == [daemon(orch)]
 
 
+@pytest.mark.alone  # so many processes leave nothing for anybody else
 @pytest.mark.timeout(400)
 def test_of_a_hundred_ups_at_once_one_starts_and_all_exit_with_0(orch: Orch) -> None:
     """Fifty pairs in one home."""

@@ -114,6 +114,7 @@ def test_an_undisturbed_run_has_every_page_once(
     assert set(titles.values()) == {1}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("victim", ["redis", "worker", "beat", "results", "child", "supervisor"])
 def test_killing_changes_nothing_in_the_result(
     up: Orch, undisturbed: tuple[float, list[str]], victim: str
