@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -20,7 +21,9 @@ def finish(code: int, text: str = "") -> int:
     except BrokenPipeError:
         return gone()
     except OSError as error:
-        return full(error)
+        if error.errno != errno.EIO:
+            return full(error)
+        silence()  # the terminal was closed, which is said by a signal
     return code
 
 

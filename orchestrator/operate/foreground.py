@@ -25,7 +25,8 @@ _IGNORED_HERE = (signal.SIGPIPE, signal.SIGXFSZ)
 #: What is waited for; a command's end is looked for this often even if no signal tells of it.
 _WAITED_FOR = frozenset({*HANDED_ON, signal.SIGCHLD})
 LOOK_EVERY_S = 1.0
-#: What a terminal sends, it sends to all processes in its foreground.
+#: What a terminal sends, it sends to all processes in its foreground; but when it is closed, the one
+#: that leads its session gets HUP alone.
 _FROM_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 SIGNALLED = 128
 
@@ -73,13 +74,18 @@ def _next_signal(*, on_terminal: bool) -> int:
     """Wait for a signal that is to be handed on; 0 when it is time to look for the end."""
     if not hasattr(signal, "sigtimedwait"):  # macOS: who sent it is not to be known
         found = signal.sigwait(_WAITED_FOR)
-        ours = on_terminal and found in _FROM_TERMINAL
-        return 0 if ours or found == signal.SIGCHLD else int(found)
+        both = on_terminal and found in _FROM_TERMINAL and not _for_the_leader(found)
+        return 0 if both or found == signal.SIGCHLD else int(found)
     told = signal.sigtimedwait(_WAITED_FOR, LOOK_EVERY_S)
     if told is None or told.si_signo == signal.SIGCHLD:
         return 0
-    from_kernel = told.si_code > 0
-    return 0 if on_terminal and from_kernel else told.si_signo
+    both = on_terminal and told.si_code > 0 and not _for_the_leader(told.si_signo)
+    return 0 if both else told.si_signo
+
+
+def _for_the_leader(number: int) -> bool:
+    """Whether the command has not got it too: with `ssh -t` or tmux we lead the session ourselves."""
+    return number == signal.SIGHUP and os.getsid(0) == os.getpid()
 
 
 def _has_terminal() -> bool:

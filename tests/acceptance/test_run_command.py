@@ -186,6 +186,38 @@ def test_ctrl_c_at_the_keyboard_reaches_the_command_once(orch: Orch) -> None:
     assert not orch.processes()
 
 
+def test_a_terminal_that_is_closed_ends_the_command_and_the_services(orch: Orch) -> None:
+    with Typed(orch, *patient(1)) as typed:
+        eventually((orch.home / "runs").exists, 60)
+        typed.hang_up()
+        assert typed.end(60) == 9
+
+    assert (orch.home / "got").read_text().split() == ["SIGHUP"]
+    assert stopped_in_order(orch)
+    assert not orch.processes()
+
+
+def test_a_terminal_that_is_closed_during_the_start_ends_it(orch: Orch) -> None:
+    with Typed(orch, "run", "touch", "was-run") as typed:
+        eventually(lambda: happened(orch, "service.started"))
+        typed.hang_up()
+        assert typed.end(60) == 128 + signal.SIGHUP
+
+    assert not (orch.home / "was-run").exists()
+    assert not orch.processes()
+
+
+def test_below_a_shell_a_closed_terminal_is_told_once(orch: Orch) -> None:
+    script = '"$@"; true'  # the shell leads the session, and ends with it
+    with Typed(orch, *patient(1), below=["sh", "-ic", script, "sh"]) as typed:
+        eventually((orch.home / "runs").exists, 60)
+        typed.hang_up()
+        eventually((orch.home / "ended").exists)
+        eventually(lambda: not orch.processes(), 60)
+
+    assert (orch.home / "got").read_text().split() == ["SIGHUP"]
+
+
 def test_a_command_that_a_signal_ends_gives_128_and_its_number(orch: Orch) -> None:
     run = orch.popen("run", "--", "sh", "-c", "touch runs; exec sleep 60", start_new_session=True)
     eventually((orch.home / "runs").exists, 60)
