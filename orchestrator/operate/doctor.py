@@ -21,6 +21,7 @@ from orchestrator.supervise.state import StateFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from orchestrator.core.config import Config
     from orchestrator.core.home import Home
 
 #: Below this AOF, results and logs will soon have no room, in bytes.
@@ -41,30 +42,32 @@ class Finding:
 
 def examine(home: Home, overrides: Mapping[str, str]) -> list[Finding]:
     """Look at everything; what cannot be looked at is a finding too, never an exception."""
-    looks: list[Callable[[], Finding]] = [
-        _python,
-        lambda: _configuration(home, overrides),
-        lambda: _server(home, overrides),
-        lambda: _room(home),
-        _files,
-        _celery,
-        lambda: _supervisor(home),
-        lambda: _redis(home, overrides),
-    ]
-    return [_looked(look) for look in looks]
+    looks: dict[str, Callable[[], Finding]] = {
+        "disk": lambda: _room(home),
+        "open files": _files,
+        "celery": _celery,
+        "supervisor": lambda: _supervisor(home),
+    }
+    try:
+        loaded = config.load(home, overrides)
+    except OrchError as error:
+        read = _wrong("configuration", error)
+    else:
+        read = _looked("configuration", lambda: _configuration(loaded))
+        looks["redis server"] = lambda: _server(loaded)
+        looks["redis"] = lambda: _redis(loaded)
+    return [_python(), read, *(_looked(what, look) for what, look in looks.items())]
 
 
-def _looked(look: Callable[[], Finding]) -> Finding:
+def _looked(what: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except OrchError as error:
-        name = look.__name__.strip("_<>")
-        return Finding(
-            "configuration" if name == "lambda" else name,
-            ok=False,
-            told=str(error),
-            mend=error.hint,
-        )
+        return _wrong(what, error)
+
+
+def _wrong(what: str, error: OrchError) -> Finding:
+    return Finding(what, ok=False, told=str(error), mend=error.hint)
 
 
 def _python() -> Finding:
@@ -72,21 +75,20 @@ def _python() -> Finding:
     return Finding("python", ok=True, told=version)
 
 
-def _configuration(home: Home, overrides: Mapping[str, str]) -> Finding:
-    loaded = config.load(home, overrides)
+def _configuration(loaded: Config) -> Finding:
     loaded.require_commands()
+    home = loaded.home
     told = str(home.config_file) if home.config_file.exists() else "all defaults"
     more = {*loaded.settings.worker.named, *loaded.settings.service} - {*declared.BUILT_IN}
     besides = f"; besides orch's own services: {', '.join(sorted(more))}" if more else ""
     return Finding("configuration", ok=True, told=told + besides)
 
 
-def _server(home: Home, overrides: Mapping[str, str]) -> Finding:
-    loaded = config.load(home, overrides)
+def _server(loaded: Config) -> Finding:
     if not loaded.redis_is_local:
         return Finding("redis server", ok=True, told="on another machine, not ours to start")
     try:
-        chosen = redis_binary.choose(home, loaded.settings.redis.binary, keep=False)
+        chosen = redis_binary.choose(loaded.home, loaded.settings.redis.binary, keep=False)
     except OrchError as error:
         return Finding("redis server", ok=False, told=str(error), mend=error.hint)
     return Finding("redis server", ok=True, told=str(chosen))
@@ -130,9 +132,8 @@ def _supervisor(home: Home) -> Finding:
     )
 
 
-def _redis(home: Home, overrides: Mapping[str, str]) -> Finding:
+def _redis(loaded: Config) -> Finding:
     """A PING proves little: a full or read-only server answers it too, so a write is tried."""
-    loaded = config.load(home, overrides)
     try:
         client = connect(loaded.redis_url)
         client.set(loaded.keys.lease("doctor"), "1", ex=1)

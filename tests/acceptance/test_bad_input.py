@@ -33,6 +33,21 @@ def test_a_broken_configuration_lists_every_mistake(orch: Orch, words: tuple[str
     assert not orch.processes()
 
 
+@pytest.mark.parametrize("text", ["[worker]\nconcurrency = 0\n", "[worker\n"])
+def test_doctor_tells_a_broken_configuration_once_and_looks_at_the_rest(
+    orch: Orch, text: str
+) -> None:
+    (orch.home / "orch.toml").write_text(text)
+
+    done = orch("doctor")
+    found = orch.json("doctor", "--json")
+
+    assert done.returncode == 1
+    assert done.stdout.count("orch.toml: ") == 1, done.stdout
+    assert [finding["what"] for finding in found if not finding["ok"]] == ["configuration"]
+    assert {"disk", "supervisor"} <= {finding["what"] for finding in found}
+
+
 def test_a_broken_site_file_lists_every_mistake(orch: Orch) -> None:
     (orch.home / "sites").mkdir()
     (orch.home / "sites/shop.toml").write_text(
