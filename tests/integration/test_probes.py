@@ -6,11 +6,13 @@ import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 
@@ -168,6 +170,93 @@ def test_tcp_says_yes_when_somebody_listens(selector: selectors.BaseSelector) ->
         port = listener.getsockname()[1]
 
         assert ask(make(ProbeSpec("tcp", f"127.0.0.1:{port}"), selector), selector).ok
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """It answers while the event is set: this machine's own cannot be killed for a test."""
+    answers = Event()
+    really = socket.getaddrinfo
+
+    def late(*args: Any, **options: Any) -> Any:
+        answers.wait()
+        return really(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", late)
+    yield answers
+    answers.set()
+
+
+#: A name, and one of which nobody but the resolver knows where it is.
+NAME = "LOCALHOST"
+
+
+def test_a_resolver_that_is_dead_costs_the_timeout_and_no_more(
+    selector: selectors.BaseSelector, resolver: Event
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        probe = make(ProbeSpec("tcp", f"{NAME}:{port}", timeout_s=0.2), selector)
+
+        assert ask(probe, selector).error == "no answer of the resolver within 0.2 s"
+        before = threading.active_count()
+        assert not ask(probe, selector).ok
+        assert threading.active_count() == before  # they do not pile up
+
+        resolver.set()
+        assert eventually(lambda: ask(probe, selector).ok)
+
+
+def test_a_question_goes_on_as_soon_as_the_name_is_found(
+    selector: selectors.BaseSelector, resolver: Event
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        probe = make(ProbeSpec("tcp", f"{NAME}:{port}", timeout_s=60), selector)
+        probe.begin(0.0, "me")
+        assert probe.poll(0.0) is None
+
+        resolver.set()
+        while (result := probe.poll(0.0)) is None:
+            assert selector.select(20), "nothing wakes the loop"
+
+    assert result.ok
+
+
+def test_where_a_name_is_stays_known_while_the_resolver_is_dead(
+    selector: selectors.BaseSelector, resolver: Event
+) -> None:
+    resolver.set()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        probe = make(ProbeSpec("tcp", f"{NAME}:{port}"), selector)
+        assert ask(probe, selector).ok
+        resolver.clear()
+        assert ask(probe, selector).ok
+    probe.begin(time.monotonic() + 10, "me")  # long enough ago to be looked up again
+    assert "nobody listens" in str(probe.poll(time.monotonic()))
+    with socket.create_server(("127.0.0.1", port)):
+        assert ask(probe, selector).ok
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_a_name_that_is_not_found_says_so(selector: selectors.BaseSelector, host: str) -> None:
+    result = ask(make(ProbeSpec("tcp", f"{host}:1", timeout_s=20), selector), selector)
+
+    assert result.absent
+    assert host in result.error
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_an_address_needs_no_resolver(
+    selector: selectors.BaseSelector, resolver: Event, host: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    result = ask(make(ProbeSpec("tcp", f"{host}:{port}"), selector), selector)
+
+    assert "resolver" not in result.error
 
 
 def test_a_server_that_accepts_nobody_any_more_is_not_absent(

@@ -9,6 +9,7 @@ import socket
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from orchestrator.supervise.probes.place import Address, Place, Whereabouts
 from orchestrator.supervise.probes.result import ProbeResult
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 #: More than this before an answer is complete is none of ours, in bytes.
 LONGEST_ANSWER = 4096
 
-Address = str | tuple[str, int]
-
 
 class ConnectionProbe(ABC):
     """Connects, sends `question` and judges what comes back."""
@@ -26,13 +25,13 @@ class ConnectionProbe(ABC):
     def __init__(self, spec: ProbeSpec, selector: selectors.BaseSelector, address: Address) -> None:
         self._spec = spec
         self._selector = selector
-        self._address = address
+        self._whereabouts = Whereabouts(address, selector)
         self._socket: socket.socket | None = None
         self._began = 0.0
         self._result: ProbeResult | None = None
         self._sent = False
         self._seen = b""
-        self._kind = _family(address)
+        self._awaits_place = False
 
     @abstractmethod
     def question(self) -> bytes:
@@ -49,22 +48,19 @@ class ConnectionProbe(ABC):
         """Connect, without waiting for it."""
         self.cancel()
         self._began, self._result, self._sent, self._seen = now, None, False, b""
-        try:
-            client = self._socket = socket.socket(self._kind)
-            client.setblocking(False)
-            code = client.connect_ex(self._address)
-        except OSError as error:  # a name that does not resolve, or too many open files
-            self._finish(ProbeResult(ok=False, error=str(error), absent=True))
+        self._whereabouts.hear()
+        self._awaits_place = self._whereabouts.place is None
+        if self._whereabouts.place is not None:
+            self._connect(self._whereabouts.place)
             return
-        if code == 0:
-            self._ask(client)
-        elif code == errno.EINPROGRESS:
-            self._selector.register(client, selectors.EVENT_WRITE, None)
-        else:
-            self._refused(code)
+        self._whereabouts.renew(now)
+        self._whereabouts.watch()
+        self._look_where()
 
     def poll(self, now: float) -> ProbeResult | None:
         """Go as far as possible without waiting."""
+        if self._result is None and self._awaits_place:
+            self._look_where()
         if self._result is None and self._socket is not None:
             try:
                 self._advance(self._socket, now)
@@ -73,17 +69,45 @@ class ConnectionProbe(ABC):
             except OSError as error:
                 self._refused(error.errno or 0)
         if self._result is None and now - self._began >= self._spec.timeout_s:
-            text = f"no answer within {self._spec.timeout_s:g} s"
+            of_whom = " of the resolver" if self._awaits_place else ""
+            text = f"no answer{of_whom} within {self._spec.timeout_s:g} s"
             self._finish(ProbeResult(ok=False, error=text))
         return self._result
 
     def cancel(self) -> None:
         """Close the connection."""
+        self._whereabouts.ignore()
+        self._awaits_place = False
         if self._socket is not None:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(self._socket)
             self._socket.close()
             self._socket = None
+
+    def _look_where(self) -> None:
+        """Connect as soon as it is known where to."""
+        if not self._whereabouts.hear():
+            return
+        self._awaits_place = False
+        if self._whereabouts.place is not None:
+            self._connect(self._whereabouts.place)
+        else:
+            self._finish(ProbeResult(ok=False, error=self._whereabouts.error, absent=True))
+
+    def _connect(self, place: Place) -> None:
+        try:
+            client = self._socket = socket.socket(place[0])
+            client.setblocking(False)
+            code = client.connect_ex(place[1])
+        except OSError as error:  # too many open files, or a path that is too long
+            self._finish(ProbeResult(ok=False, error=str(error), absent=True))
+            return
+        if code == 0:
+            self._ask(client)
+        elif code == errno.EINPROGRESS:
+            self._selector.register(client, selectors.EVENT_WRITE, None)
+        else:
+            self._refused(code)
 
     def _ask(self, client: socket.socket) -> None:
         question = self.question()
@@ -127,9 +151,5 @@ class ConnectionProbe(ABC):
         if result is not None:
             self._result = result
             self.cancel()
-
-
-def _family(address: Address) -> int:
-    if isinstance(address, str):
-        return socket.AF_UNIX
-    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            if not (result.ok or result.alive):
+                self._whereabouts.renew(self._began)  # it may have moved

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from orchestrator.core.resp import encode
-from orchestrator.supervise.probes.connection import Address, ConnectionProbe
+from orchestrator.supervise.probes.connection import ConnectionProbe
 from orchestrator.supervise.probes.result import ProbeResult, milliseconds
 
 if TYPE_CHECKING:
     import selectors
 
+    from orchestrator.supervise.probes.place import Address
     from orchestrator.supervise.service import ProbeSpec
 
 DEFAULT_PORT = 6379
