@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from orchestrator.facade import Orchestrator
 
+#: Columns where no terminal sets a limit: a row is a line, however long.
+WIDE = 1000
+
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:

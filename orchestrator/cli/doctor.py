@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from orchestrator.cli.console import emit_json, invocation, out
+from orchestrator.cli.console import WIDE, emit_json, invocation, out
 from orchestrator.core.home import Home
 from orchestrator.operate.doctor import examine
 
@@ -30,5 +30,7 @@ def doctor(
             sign = "[green]fine[/]" if finding.ok else "[red]wrong[/]"
             mend = "" if finding.ok else f"\n{finding.mend}"
             table.add_row(sign, finding.what, finding.told + mend)
+        if not out.is_terminal:
+            out.width = WIDE
         out.print(table)
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli import chosen, names
-from orchestrator.cli.console import emit_json, err, invocation, out
+from orchestrator.cli.console import WIDE, emit_json, err, invocation, out
 from orchestrator.cli.later import later
 from orchestrator.cli.quick import snapshot, status_code
 from orchestrator.cli.tables import services_table
@@ -21,9 +21,6 @@ follow = later("orchestrator.cli.follow", "follow")
 show_events = later("orchestrator.cli.event_log", "show")
 mentioned = later("orchestrator.cli.event_log", "mentioned")
 watch = later("orchestrator.cli.watch", "watch")
-
-#: Columns where no terminal sets a limit.
-WIDE = 1000
 
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come, until Ctrl+C.")]
 Lines = Annotated[int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")]
