@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 #: A hook (stopping the sites) has so long, in seconds; then the stop goes on without it.
 HOOK_S = 5.0
+#: One that was killed then is waited for so long, in seconds: it may wait for a disk that is gone.
+HOOK_END_S = 1.0
 #: How often a running hook is looked at, in seconds.
 HOOK_LOOK_S = 0.01
 
@@ -30,6 +34,7 @@ class Farewell:
             keeper.wanted = False  # at once: whoever waits for the end must not see the beginning
         self._hooks: list[subprocess.Popen[bytes]] = []
         self._deadline = now + HOOK_S
+        self._hooks_killed = False
         self._events = events
         self._events.write("farewell.began", services=[keeper.spec.name for keeper in keepers])
         self._run_hooks()
@@ -52,7 +57,7 @@ class Farewell:
         if kill:
             for keeper in self._keepers:
                 keeper.kill()
-        self._look_after_hooks(late=kill or now >= self._deadline)
+        self._look_after_hooks(now, kill=kill)
         for keeper in list(self._keepers):
             if self._may_stop(keeper):
                 keeper.stop()
@@ -67,13 +72,18 @@ class Farewell:
             spec.name in other.needs or other.name in spec.outlives for other in others
         )
 
-    def _look_after_hooks(self, *, late: bool) -> None:
+    def _look_after_hooks(self, now: float, *, kill: bool) -> None:
         self._hooks = [hook for hook in self._hooks if hook.poll() is None]
-        if late and self._hooks:
-            self._events.write("farewell.hook_late", after_s=HOOK_S)
+        late = now >= self._deadline
+        if not self._hooks or not (kill or late):
+            return
+        if not self._hooks_killed:
+            if late:
+                self._events.write("farewell.hook_late", after_s=HOOK_S)
             for hook in self._hooks:
-                hook.kill()
-                hook.wait()
+                _kill(hook)
+            self._hooks_killed, self._deadline = True, now + HOOK_END_S
+        elif late:
             self._hooks = []
 
     def _run_hooks(self) -> None:
@@ -86,6 +96,13 @@ class Farewell:
                     self._hooks.append(_start(spec))
                 except OSError as error:  # a stop goes on whatever is missing
                     self._events.write("farewell.hook_failed", error=str(error))
+
+
+def _kill(hook: subprocess.Popen[bytes]) -> None:
+    """End it with whatever it started in its group."""
+    # It leads its session, and it has not been reaped: the number is still its own.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(hook.pid, signal.SIGKILL)
 
 
 def _start(spec: ServiceSpec) -> subprocess.Popen[bytes]:

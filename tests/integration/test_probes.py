@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
@@ -299,6 +300,42 @@ def test_a_late_command_is_ended_with_its_children(
 
     child = int((tmp_path / "pid").read_text())
     eventually(lambda: not alive(child))
+
+
+def test_a_command_that_cannot_be_ended_is_not_waited_for_and_is_not_started_for_ever(
+    selector: selectors.BaseSelector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError(pid, number)  # as of a command that runs as another user
+
+    script = f"echo $$ >> {tmp_path}/pids; exec sleep 60"
+    probe = make(ProbeSpec("exec", command=("sh", "-c", script), timeout_s=0.5), selector)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "killpg", refuse)
+        errors = [ask(probe, selector).error for _ in range(5)]
+
+    pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
+    assert ["have not ended" in error for error in errors] == [False] * 3 + [True] * 2
+    assert len(pids) == 3
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: "no answer" in ask(probe, selector).error)
+    probe.begin(time.monotonic(), "me")
+    probe.cancel()
+    for pid in pids:  # and nobody is left unreaped
+        with pytest.raises(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def test_a_command_is_heard_of_without_a_handle_on_it(
+    selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files", pid)
+
+    monkeypatch.setattr(os, "pidfd_open", refuse, raising=False)
+
+    assert ask(make(ProbeSpec("exec", command=("true",)), selector), selector).ok
 
 
 def test_a_command_that_is_not_there_says_so(selector: selectors.BaseSelector) -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from orchestrator.supervise.service import ProbeSpec
 
 
+#: So long is waited for the end of one that was killed, in seconds; else it is looked for later.
+END_S = 0.01
+#: While so many that were killed have not ended (they wait for a disk that is gone), no other is started.
+MOST_ENDING = 3
+
+
 class CommandProbe:
     """Runs `spec.command`, which says yes by exit code 0; one that is late is killed with its group."""
 
@@ -26,6 +32,7 @@ class CommandProbe:
         self._env = env
         self._cwd = cwd
         self._child: subprocess.Popen[bytes] | None = None
+        self._ending: list[subprocess.Popen[bytes]] = []
         self._pidfd = -1
         self._began = 0.0
         self._result: ProbeResult | None = None
@@ -37,6 +44,11 @@ class CommandProbe:
         """Start the command; its output is nobody's."""
         self.cancel()
         self._began, self._result = now, None
+        self._ending = [child for child in self._ending if child.poll() is None]
+        if len(self._ending) >= MOST_ENDING:
+            text = f"{self._spec.command[0]}: {MOST_ENDING} that were killed have not ended"
+            self._result = ProbeResult(ok=False, error=text)
+            return
         try:
             self._child = subprocess.Popen(
                 self._spec.command,
@@ -51,10 +63,7 @@ class CommandProbe:
             text = f"{self._spec.command[0]}: {error.strerror}"
             self._result = ProbeResult(ok=False, error=text)
             return
-        opener = getattr(os, "pidfd_open", None)  # without it the timeout's tick looks
-        if opener is not None:
-            self._pidfd = opener(self._child.pid)
-            self._selector.register(self._pidfd, selectors.EVENT_READ, None)
+        self._watch(self._child.pid)
 
     def poll(self, now: float) -> ProbeResult | None:
         """Its exit code, once it has ended."""
@@ -82,5 +91,22 @@ class CommandProbe:
                 # It leads its session, and it has not been reaped: the number is still its own.
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._child.pid, signal.SIGKILL)
-                self._child.wait()
+                try:
+                    self._child.wait(END_S)
+                except subprocess.TimeoutExpired:
+                    self._ending.append(self._child)
             self._child = None
+
+    def _watch(self, pid: int) -> None:
+        """Have the selector wake at the end; where that cannot be, the timeout's tick looks."""
+        opener = getattr(os, "pidfd_open", None)
+        if opener is None:
+            return
+        with contextlib.suppress(OSError):  # too many open files
+            handle = opener(pid)
+            try:
+                self._selector.register(handle, selectors.EVENT_READ, None)
+            except OSError:
+                os.close(handle)
+                raise
+            self._pidfd = handle

@@ -62,12 +62,7 @@ class ConnectionProbe(ABC):
         if self._result is None and self._awaits_place:
             self._look_where()
         if self._result is None and self._socket is not None:
-            try:
-                self._advance(self._socket, now)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                self._refused(error.errno or 0)
+            self._go_on(self._socket, now)
         if self._result is None and now - self._began >= self._spec.timeout_s:
             of_whom = " of the resolver" if self._awaits_place else ""
             text = f"no answer{of_whom} within {self._spec.timeout_s:g} s"
@@ -122,6 +117,14 @@ class ConnectionProbe(ABC):
             self._finish(self.answer(b"", 0.0, ended=False))
             return
         self._selector.register(client, selectors.EVENT_READ, None)
+
+    def _go_on(self, client: socket.socket, now: float) -> None:
+        try:
+            self._advance(client, now)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._refused(error.errno or 0)
 
     def _advance(self, client: socket.socket, now: float) -> None:
         if not self._sent:
