@@ -7,7 +7,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.errors import OrchError, ServiceFailed
+from orchestrator.core.errors import Busy, OrchError, ServiceFailed
 from orchestrator.supervise.control import error_of
 from orchestrator.supervise.program import PROGRAM
 
@@ -50,8 +50,18 @@ class Detached:
         """How it ended; None while it runs."""
         return self._process.poll()
 
-    def last_words(self) -> OrchError:
-        """What one that has ended had to say."""
+    def end(self, timeout: float) -> None:
+        """Have it stop in order, if it still runs; wait for that, `timeout` seconds at most."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.terminate()  # before it can obey, this ends it: nothing was started yet
+            self._process.wait(timeout)
+
+    def require(self) -> None:
+        """Raise what it had to say, if it has ended for another reason than that one was quicker."""
+        if self.exit_code not in (None, Busy.exit_code):
+            raise self._last_words()
+
+    def _last_words(self) -> OrchError:
         with self._log.open("rb") as file:
             file.seek(self._said_before)
             text = file.read(LONGEST_WORDS).decode("utf-8", "replace").strip()

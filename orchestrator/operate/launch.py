@@ -151,12 +151,11 @@ def _when_ready(
                 return request(home, "start", order["wanted"], deadline)
             except (Busy, NotRunning):
                 deadline.require("the services are not ready yet")
-            if daemon.exit_code == Busy.exit_code:
+            daemon.require()
+            if daemon.exit_code is not None:
                 deadline.clock.sleep(AGAIN_S)
                 daemon = Detached(home)  # the quicker one may have ended in the meantime
                 daemon.give(order)
-            elif daemon.exit_code is not None:
-                raise daemon.last_words()
             deadline.clock.sleep(LOOK_EVERY_S)
     except BaseException:
         daemon.end(STOP_S)
