@@ -34,20 +34,22 @@ def unit(
     sys.stdout.write(made.text())
     sys.stdout.flush()
     if err.is_terminal:
-        err.print("\nto install it:", markup=False)
-        for line in _install(made, home.path):
-            err.print(f"  {line}", markup=False)
+        # Not by rich: what it wraps cannot be copied.
+        lines = ["", "to install it:", *(f"  {line}" for line in _install(made, home.path))]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
 def _install(made: Unit, home: Path) -> list[str]:
     words = ["orch", "--home", str(home), "unit", "--name", made.name]
+    printed = shlex.join([*words, *([] if made.system else ["--user-unit"])])
     if made.system:
-        target, become, ctl = "/etc/systemd/system", "sudo ", "systemctl"
-    else:
-        words.append("--user-unit")
-        target, become, ctl = "~/.config/systemd/user", "", "systemctl --user"
-    printed = shlex.join(words)
+        return [
+            f"{printed} | sudo tee /etc/systemd/system/{made.file} >/dev/null",
+            f"sudo systemctl enable --now {made.file}",
+        ]
     return [
-        f"{printed} | {become}tee {target}/{made.file} >/dev/null",
-        f"{become}{ctl} enable --now {made.file}",
+        "mkdir -p ~/.config/systemd/user",
+        f"{printed} > ~/.config/systemd/user/{made.file}",
+        f"systemctl --user enable --now {made.file}",
+        "loginctl enable-linger    # or it runs only while you are logged in",
     ]

@@ -72,15 +72,15 @@ def run(
 
 def _next_signal(*, on_terminal: bool) -> int:
     """Wait for a signal that is to be handed on; 0 when it is time to look for the end."""
-    if not hasattr(signal, "sigtimedwait"):  # macOS: who sent it is not to be known
-        found = signal.sigwait(_WAITED_FOR)
-        both = on_terminal and found in _FROM_TERMINAL and not _for_the_leader(found)
-        return 0 if both or found == signal.SIGCHLD else int(found)
-    told = signal.sigtimedwait(_WAITED_FOR, LOOK_EVERY_S)
-    if told is None or told.si_signo == signal.SIGCHLD:
-        return 0
-    both = on_terminal and told.si_code > 0 and not _for_the_leader(told.si_signo)
-    return 0 if both else told.si_signo
+    if hasattr(signal, "sigtimedwait"):
+        told = signal.sigtimedwait(_WAITED_FOR, LOOK_EVERY_S)
+        number = told.si_signo if told else signal.SIGCHLD
+        from_terminal = told is not None and told.si_code > 0
+    else:  # macOS: who sent it is not to be known
+        number = signal.sigwait(_WAITED_FOR)
+        from_terminal = number in _FROM_TERMINAL
+    has_it = on_terminal and from_terminal and not _for_the_leader(number)
+    return 0 if has_it or number == signal.SIGCHLD else number
 
 
 def _for_the_leader(number: int) -> bool:

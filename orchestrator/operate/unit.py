@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orchestrator.core.config import Config
+    from orchestrator.supervise.service import ServiceSpec
 
 #: What `ProtectHome` and `PrivateTmp` hide.
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
@@ -85,31 +86,42 @@ class Unit:
         if self.system:
             yield f"User={_user(self.config.home.path)}"
         yield f"WorkingDirectory={_raw(home)}"
-        yield "ExecStart=" + " ".join(_word(word).replace("$", "$$") for word in self._command())
+        yield "# Of whoever printed this: where the commands of your services were found."
+        yield "Environment=" + _word(f"PATH={_path()}")
+        yield f"ExecStart={self._command('up')}"
+        yield f"ExecReload={self._command('restart', '--changed')}"
         yield "# TERM to the supervisor is the ordered stop; what is left after the timeout is killed."
         yield "KillMode=mixed"
-        yield "TimeoutStartSec=180"
+        yield "# orch itself gives up a start that takes too long; a reload waits for it too."
+        yield "TimeoutStartSec=infinity"
         yield f"TimeoutStopSec={self._stop_s():.0f}"
         yield "SuccessExitStatus=130 143"
         yield "Restart=on-failure"
         yield "RestartSec=5"
-        yield "# 2: the configuration is wrong, which does not mend itself."
+        yield "# 2: the configuration is wrong, which does not mend itself. All else may: a server that is"
+        yield "# installed, an address that gets free, an `orch up` by hand that ends."
         yield "RestartPreventExitStatus=2"
         yield "# A service that runs out of memory is restarted by orch; the others go on."
         yield "OOMPolicy=continue"
         yield "# Redis and checks of proxies keep many connections open."
         yield "LimitNOFILE=65536"
 
-    def _command(self) -> list[str]:
+    def _command(self, *words: str) -> str:
         script = Path(sys.executable).with_name("orch")
         start = [str(script)] if script.exists() else [sys.executable, "-P", "-m", "orchestrator"]
         given = [f"--set={key}={value}" for key, value in self.config.overrides.items()]
-        return [*start, "--home", str(self.config.home.path), *given, "up"]
+        all_words = [*start, "--home", str(self.config.home.path), *given, *words]
+        return " ".join(_word(word).replace("$", "$$") for word in all_words)
+
+    def _services(self) -> list[ServiceSpec]:
+        try:
+            return specs.build(self.config)
+        except Unavailable:
+            return []
 
     def _stop_s(self) -> float:
-        try:
-            built = specs.build(self.config)
-        except Unavailable:
+        built = self._services()
+        if not built:
             return USUAL_STOP_S + SPARE_S
         return HOOK_S + sum(seconds for spec in built for _, seconds in spec.stop) + SPARE_S
 
@@ -160,9 +172,20 @@ class Unit:
         yield f"ProtectHome={'read-only' if _within(needed, HOMES) else 'yes'}"
 
     def _read(self) -> list[Path]:
-        """What has to be seen: the home, and the Python that runs it."""
+        """What has to be seen: the home, the Python that runs it, and what services are started with."""
         pythons = [sys.executable, os.path.realpath(sys.executable), sys.prefix, sys.base_prefix]
-        return [self.config.home.path, Path(__file__), *map(Path, pythons)]
+        of_services = [
+            word
+            for spec in self._services()
+            for word in (spec.cwd, *spec.command[:1], *map(os.path.realpath, spec.command[:1]))
+        ]
+        return [self.config.home.path, Path(__file__), *map(Path, [*pythons, *of_services])]
+
+
+def _path() -> str:
+    """Our own PATH, without what only the current folder gives a meaning to."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys(folder for folder in folders if folder.startswith(os.sep)))
 
 
 def _user(home: Path) -> str:

@@ -50,6 +50,38 @@ def test_it_starts_this_home_with_this_python_and_waits_for_its_word(orch: Orch)
     assert stat.S_IMODE((orch.home / "data").stat().st_mode) == 0o700
 
 
+def test_a_start_has_the_time_that_orch_gives_it_and_a_reload_applies_the_configuration(
+    orch: Orch,
+) -> None:
+    made = unit(orch)
+
+    assert made["TimeoutStartSec"] == "infinity"
+    start, reload = shlex.split(made["ExecStart"]), shlex.split(made["ExecReload"])
+    assert reload == [*start[:-1], "restart", "--changed"]
+    assert made["RestartPreventExitStatus"] == "2"
+
+
+def test_commands_are_found_as_in_the_shell_that_printed_it(orch: Orch) -> None:
+    tools = orch.home / "my tools"
+    tools.mkdir()
+    (tools / "mine").write_text("#!/bin/sh\n")
+    (tools / "mine").chmod(0o755)
+    (orch.home / "orch.toml").write_text('[service.own]\ncommand = ["mine"]\n')
+    orch.environment["PATH"] = f"{tools}:bin:/usr/bin::/bin:/usr/bin"
+
+    assert shlex.split(unit(orch)["Environment"]) == [f"PATH={tools}:/usr/bin:/bin"]
+
+
+def test_a_folder_that_a_service_works_in_is_not_hidden_from_it() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108
+        orch = Orch(Path(folder))
+        assert unit(orch)["PrivateTmp"] == "yes"
+        (orch.home / "orch.toml").write_text(
+            '[service.own]\ncommand = ["sleep", "9"]\ncwd = "/var/tmp"\n'
+        )
+        assert unit(orch)["PrivateTmp"] == "no"
+
+
 def test_the_stop_has_more_time_than_the_services_graces(orch: Orch) -> None:
     usual = float(unit(orch)["TimeoutStopSec"])
     with (orch.home / "orch.toml").open("a") as file:
@@ -108,14 +140,13 @@ def test_a_name_that_systemd_does_not_know_is_refused(orch: Orch, name: str) -> 
     assert done.stdout == ""
 
 
-def test_on_a_terminal_it_says_how_to_install_it_and_the_file_stays_clean(
-    orch: Orch, tmp_path: Path
-) -> None:
+def on_a_terminal(orch: Orch, *words: str) -> tuple[str, list[str]]:
+    """What goes into a file, and what a narrow terminal shows."""
     master, slave = pty.openpty()
     done = subprocess.run(
-        [*COMMAND, "unit", "--name", "shop"],
+        [*COMMAND, "unit", "--name", "shop", *words],
         cwd=orch.home,
-        env=orch.environment | {"COLUMNS": "300"},
+        env=orch.environment | {"COLUMNS": "40"},
         stdout=subprocess.PIPE,
         stderr=slave,
         text=True,
@@ -125,7 +156,26 @@ def test_on_a_terminal_it_says_how_to_install_it_and_the_file_stays_clean(
     os.close(slave)
     told = os.read(master, 65_536).decode()
     os.close(master)
+    return done.stdout, [line.strip() for line in told.splitlines()]
 
-    assert "sudo tee /etc/systemd/system/shop.service" in told
-    assert "systemctl enable --now shop.service" in told
-    assert "sudo" not in done.stdout
+
+def test_on_a_terminal_it_says_how_to_install_it_and_the_file_stays_clean(orch: Orch) -> None:
+    file, told = on_a_terminal(orch)
+
+    printed = shlex.join(["orch", "--home", str(orch.home), "unit", "--name", "shop"])
+    assert f"{printed} | sudo tee /etc/systemd/system/shop.service >/dev/null" in told
+    assert "sudo systemctl enable --now shop.service" in told
+    assert "sudo" not in file
+
+
+def test_for_a_user_it_says_how_to_make_the_folder_and_how_to_go_on_after_the_log_out(
+    orch: Orch,
+) -> None:
+    _, told = on_a_terminal(orch, "--user-unit")
+
+    printed = shlex.join(["orch", "--home", str(orch.home), "unit", "--name", "shop"])
+    assert told.index("mkdir -p ~/.config/systemd/user") < told.index(
+        f"{printed} --user-unit > ~/.config/systemd/user/shop.service"
+    )
+    assert any(line.startswith("loginctl enable-linger") for line in told)
+    assert not any("sudo" in line for line in told)
