@@ -29,6 +29,7 @@ class Upkeep:
         self._rotation: Rotation | None = None
         self._rotation_failed = False
         self._cleared = False
+        self._known_pid = 0
 
     def tick(self, now: float, process: Process | None) -> int | None:
         """Look when it is time; return the bytes in use when they are too many."""
@@ -60,6 +61,9 @@ class Upkeep:
             except RuntimeError as error:  # there may be no more threads
                 self._rotation = None
                 self._heard(str(error))
+            return
+        if process is not None and process.pid != self._known_pid:
+            self._known_pid = process.pid  # it may have begun just now: the signal would end it
             return
         try:
             rotation.rotate(self._spec.log)  # it is only renamed

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import pytest
 from orchestrator.core.events import EventLog
 from orchestrator.supervise import rotation
 from orchestrator.supervise.memory import used_bytes
+from orchestrator.supervise.process import Process
 from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
-from orchestrator.supervise.upkeep import Upkeep
+from orchestrator.supervise.upkeep import EVERY_S, Upkeep
 from tests.support.orch import eventually
 
 
@@ -114,7 +116,7 @@ def test_a_rotation_that_fails_again_and_again_loses_no_older_log(
 def test_one_that_was_cut_off_between_two_renamings_costs_no_older_log(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     fill(path, "a")
-    for number in (1, 3):  # the second has become the third
+    for number in (2, 3):  # the first has become the second
         (tmp_path / f"x.log.{number}").write_text(f"old {number}")
 
     rotation.rotate(LogSpec(str(path), max_bytes=50, keep=3))
@@ -122,7 +124,7 @@ def test_one_that_was_cut_off_between_two_renamings_costs_no_older_log(tmp_path:
     assert contents(tmp_path) == {
         "x.log": "",
         "x.log.1": "a" * 100,
-        "x.log.2": "old 1",
+        "x.log.2": "old 2",
         "x.log.3": "old 3",
     }
 
@@ -158,6 +160,32 @@ def test_the_supervisor_goes_on_while_a_log_is_copied(tmp_path: Path) -> None:
     assert not rotation.is_due(log)  # it is under way
     assert rotation.part_of(path).read_text() == "a" * 100
     eventually(lambda: path.read_text() == "")
+
+
+def test_one_that_was_just_started_is_not_yet_told_to_reopen_its_log(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    fill(path, "a")
+    log = LogSpec(str(path), max_bytes=50, reopen="USR1")
+    script = 'echo $$; sleep 0.3; trap "echo again >> $0" USR1; while :; do sleep 0.05; done'
+    command = ("sh", "-c", script, str(tmp_path / "told"))
+    spec = ServiceSpec("x", ProbeSpec("end"), command=command, log=log)
+    upkeep = Upkeep(spec, EventLog(tmp_path / "events"))
+    process = Process.start(spec)
+    try:
+        upkeep.tick(10.0, process)  # a signal would be its end
+        time.sleep(1)
+        assert not process.ended()
+        assert path.exists()
+
+        upkeep.tick(10.0 + EVERY_S, process)
+
+        assert not path.exists()
+        eventually((tmp_path / "told").exists)
+    finally:
+        process.signal(signal.SIGKILL)
+        eventually(process.ended)
+        process.kill_family()
+        process.close()
 
 
 def test_of_rotations_that_fail_one_after_the_other_the_first_is_told(tmp_path: Path) -> None:
