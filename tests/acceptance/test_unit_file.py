@@ -73,7 +73,7 @@ def test_commands_are_found_as_in_the_shell_that_printed_it(orch: Orch) -> None:
 
 
 def test_a_folder_that_a_service_works_in_is_not_hidden_from_it() -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         orch = Orch(Path(folder))
         assert unit(orch)["PrivateTmp"] == "yes"
         (orch.home / "orch.toml").write_text(
