@@ -15,6 +15,7 @@ import sys
 from orchestrator.cli import outlet
 from orchestrator.core import places
 from orchestrator.core.errors import DeadlinePassed, NotRunning, OrchError
+from orchestrator.core.takeover import patiently
 from orchestrator.core.wire import ask
 
 # Typing itself is not imported: it takes longer than the answer.
@@ -46,8 +47,10 @@ def quick(words: list[str]) -> int | None:
     return None
 
 
-def supervisor(home: str, *, measured: bool = False) -> dict[str, Any]:
+def supervisor(home: str, *, measured: bool = False, patient: bool = True) -> dict[str, Any]:
     """What the supervisor of `home` says of itself and its services, their memory `measured` anew.
+
+    One that replaces its own program is waited for, if we are `patient`.
 
     Raises:
         NotRunning: there is none.
@@ -56,13 +59,15 @@ def supervisor(home: str, *, measured: bool = False) -> dict[str, Any]:
     path = places.control_socket(home)
     if path is None:
         raise NotRunning(f"nothing has run in {home} yet")
-    return ask(path, {"do": "status", "memory": measured}, STATUS_S)
+    wish = {"do": "status", "memory": measured}
+    patience = STATUS_S if patient else 0.0
+    return patiently(lambda: ask(path, wish, STATUS_S), places.run_folder(home), patience)
 
 
-def snapshot(home: str, *, measured: bool = False) -> dict[str, Any]:
+def snapshot(home: str, *, measured: bool = False, patient: bool = True) -> dict[str, Any]:
     """What `orch status --json` prints, from the supervisor and the summary that `results` keeps."""
     try:
-        answer = supervisor(home, measured=measured)
+        answer = supervisor(home, measured=measured, patient=patient)
     except NotRunning:
         answer = {"home": home, "supervisor": stopped(), "services": []}
     answer.pop("ok", None)

@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import config
+from orchestrator.core import config, places
 from orchestrator.core.clock import Deadline, wait_until
 from orchestrator.core.errors import (
     Busy,
@@ -16,6 +16,7 @@ from orchestrator.core.errors import (
     OrchError,
 )
 from orchestrator.core.source import digest
+from orchestrator.core.takeover import patiently
 from orchestrator.core.version import VERSION
 from orchestrator.operate.detached import Detached
 from orchestrator.supervise import specs
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 UP_S = 120.0
 #: How often we look whether a detached supervisor answers, in seconds.
 LOOK_EVERY_S = 0.01
+#: A supervisor that does not answer for so long is there all the same, in seconds.
+LOOK_S = 5.0
 #: While somebody else holds the lock, we try again so often, in seconds.
 AGAIN_S = 0.1
 #: A detached start that failed, or met Ctrl+C, is stopped again within this time, in seconds.
@@ -82,13 +85,14 @@ def bring_down(home: Home, deadline: Deadline) -> bool:
     """
     while True:
         try:
-            ask(home.socket("control.sock"), {"do": "stop"}, deadline)
+            _ask(home, {"do": "stop"}, deadline)
         except NotRunning:
             stopped = _stop_leftovers(home)
             if stopped is not None:
                 return stopped
-        if wait_until(lambda: not _is_up(home), deadline):
-            return True
+        else:
+            if wait_until(lambda: not _is_up(home), deadline):
+                return True
         deadline.require("the services are still stopping; `orch status` shows which")
         deadline.clock.sleep(AGAIN_S)
 
@@ -97,8 +101,15 @@ def request(
     home: Home, what: str, services: list[str] | None, deadline: Deadline, **more: object
 ) -> dict[str, Any]:
     """Ask the supervisor for something, its refusal becoming an error."""
-    words = {"do": what, "services": services, **more}
-    return checked(ask(home.socket("control.sock"), words, deadline))
+    return checked(_ask(home, {"do": what, "services": services, **more}, deadline))
+
+
+def _ask(home: Home, words: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """Ask the supervisor, or the one that is taking over from it."""
+    path = home.socket("control.sock")
+    return patiently(
+        lambda: ask(path, words, deadline), places.run_folder(str(home.path)), deadline.remaining()
+    )
 
 
 def _order(
@@ -207,10 +218,8 @@ def _told(differs: Mapping[str, str]) -> list[str]:
 def _compare(home: Home, order: dict[str, Any], deadline: Deadline) -> dict[str, str]:
     specs_now = [ServiceSpec.from_json(raw) for raw in order["specs"]]
     declared = {spec.name: [spec.digest, spec.fingerprint] for spec in specs_now}
-    ask_for = {"do": "status", "declared": declared}
-    differs: dict[str, str] = checked(ask(home.socket("control.sock"), ask_for, deadline))[
-        "differs"
-    ]
+    answer = request(home, "status", None, deadline, declared=declared)
+    differs: dict[str, str] = answer["differs"]
     return differs
 
 
@@ -235,21 +244,29 @@ def apply_changes(home: Home, overrides: Mapping[str, str], deadline: Deadline) 
     order["wanted"] = sorted(running & {raw["name"] for raw in order["specs"]}) + [
         raw["name"] for raw in order["specs"] if differs.get(raw["name"]) == "new" and raw["auto"]
     ]
-    checked(ask(home.socket("control.sock"), {"do": "reload", "order": order}, deadline))
+    before = _reload(home, order, deadline)
+    while True:
+        answer = request(home, "wait", None, deadline)
+        if answer["supervisor"]["since"] != before:
+            return sorted(differs)
+        deadline.clock.sleep(LOOK_EVERY_S)
+
+
+def _reload(home: Home, order: dict[str, Any], deadline: Deadline) -> float:
+    """Have it replace its program, as soon as it stops no service; since when the old one ran."""
     while True:
         try:
-            answer = request(home, "wait", None, deadline)
-        except NotRunning:  # it is between two programs
-            deadline.require("the supervisor did not come back; `orch up -d` starts one")
+            answer = request(home, "reload", None, deadline, order=order)
+        except Busy:
+            deadline.require("services are still being stopped")
+            deadline.clock.sleep(AGAIN_S)
         else:
-            if answer["supervisor"]["since"] != status["supervisor"]["since"]:
-                return sorted(differs)
-        deadline.clock.sleep(LOOK_EVERY_S)
+            return float(answer["supervisor"]["since"])
 
 
 def _is_up(home: Home) -> bool:
     try:
-        ask(home.socket("control.sock"), {"do": "status"}, Deadline.after(5.0))
+        _ask(home, {"do": "status"}, Deadline.after(LOOK_S))
     except NotRunning:
         return False
     except DeadlinePassed:
@@ -268,9 +285,12 @@ def _stop_leftovers(home: Home) -> bool | None:
     recorded = {name: running.spec for name, running in left.items()}
     declared = [spec.to_json() for spec in specs.in_order(recorded)]
     order = {"home": str(home.path), "specs": declared, "only_stop": True}
-    done = subprocess.run(PROGRAM, input=json.dumps(order).encode(), check=False)
+    asked = json.dumps(order).encode()
+    done = subprocess.run(PROGRAM, input=asked, stderr=subprocess.PIPE, check=False)
     if done.returncode == Busy.exit_code:
         return None
     if done.returncode:
-        raise OrchError("the services that were left could not be stopped", hint="`orch doctor`")
+        why = done.stderr.decode("utf-8", "replace").strip().removeprefix("orch: ")
+        wrong = f"the services that were left could not be stopped: {why}"
+        raise OrchError(wrong, hint="`orch doctor`")
     return True

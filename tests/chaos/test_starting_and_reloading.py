@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -45,3 +47,66 @@ def test_ctrl_c_at_any_moment_of_a_detached_start_leaves_nothing(orch: Orch) -> 
         eventually(
             lambda: not at_work_in(orch.home), 10, f"nothing runs, {delay} s after the start"
         )
+
+
+def test_down_ends_a_start_that_found_a_killed_supervisor(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(sleeper(after="1s"))
+    for delay in (0.06, 0.12, 0.18, 0.24):
+        orch.up("sleeper")
+        os.kill(orch.status()["supervisor"]["pid"], signal.SIGKILL)
+        up = orch.popen("up", "-d", "sleeper")
+        time.sleep(delay)
+
+        down = orch("down", "--timeout", "10")
+        up.communicate(timeout=60)
+
+        assert down.returncode == 0, f"{delay} s after the start: {down.stderr}"
+        assert "another supervisor" not in down.stderr
+        assert orch("down").returncode == 0  # the start may have come after it
+
+
+def test_nobody_is_told_that_nothing_runs_while_the_supervisor_replaces_itself(
+    orch: Orch,
+) -> None:
+    (orch.home / "orch.toml").write_text(sleeper())
+    orch.up("sleeper")
+    pid = orch.pid("sleeper")
+    looks = list[subprocess.Popen[str]]()
+    for turn in range(3):
+        (orch.home / "orch.toml").write_text(sleeper() + f"log_keep = {turn + 1}\n")
+        restart = orch.popen("restart", "--changed")
+        while restart.poll() is None:
+            looks.append(orch.popen("status", "--json", stderr=subprocess.DEVNULL))
+            looks[-1].communicate(timeout=60)
+        assert restart.returncode == 0, restart.communicate()[0]
+
+    # 1: something that need not run does not.
+    assert {look.returncode for look in looks} <= {0, 1}
+    assert orch.pid("sleeper") == pid
+
+
+def test_three_reloads_at_once_all_succeed(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(sleeper())
+    orch.up("sleeper")
+    for turn in range(3):
+        (orch.home / "orch.toml").write_text(sleeper(seconds=1001 + turn))
+
+        restarts = [orch.popen("restart", "--changed") for _ in range(3)]
+        said = [restart.communicate(timeout=60)[0] for restart in restarts]
+
+        assert [restart.returncode for restart in restarts] == [0, 0, 0], said
+        assert f"{1001 + turn}" in Path(f"/proc/{orch.pid('sleeper')}/cmdline").read_text()
+
+
+def test_whoever_waits_for_a_reload_hears_that_the_supervisor_has_ended(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(sleeper())
+    orch.up("sleeper")
+    supervisor = orch.status()["supervisor"]["pid"]
+    (orch.home / "orch.toml").write_text(sleeper(seconds=1001, after="60s"))
+    restart = orch.popen("restart", "--changed")
+    eventually(lambda: orch.service("sleeper")["state"] == "starting")
+
+    os.kill(supervisor, signal.SIGKILL)
+
+    restart.communicate(timeout=15)
+    assert restart.returncode == 3
