@@ -124,11 +124,15 @@ def _second_up(home: str) -> int | None:
 
 def _first_up(home: str, *, detach: bool) -> int:
     """Have all started; what goes wrong is worth the imports that say it well."""
-    launch = importlib.import_module("orchestrator.operate.launch")
     where = importlib.import_module("orchestrator.core.home").Home.find(home)
+    # The supervisor loads while what reads the configuration is loaded here.
+    detached = importlib.import_module("orchestrator.operate.detached") if detach else None
+    early = detached and detached.early(where)
+    launch = importlib.import_module("orchestrator.operate.launch")
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return int(launch.bring_up(where, {}, services=None, detach=detach, say=_say))
+        order = {"services": None, "detach": detach, "say": _say, "early": early}
+        return int(launch.bring_up(where, {}, **order))
     except OrchError as error:
         importlib.import_module("orchestrator.cli.console").explain(error)
         return error.exit_code

@@ -52,6 +52,10 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Leave it running, and return.")
     ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="With -d: seconds to wait until all are ready; default: as declared."),
+    ] = None,
 ) -> None:
     """Start or adopt Redis, worker, beat and results, wait until each is ready, and supervise."""
     current = invocation.get()
@@ -63,6 +67,7 @@ def up(
             services=services,
             detach=detach,
             say=lambda text: err.print(text, markup=False),
+            timeout_s=timeout,
         )
     except ConfigError as error:
         raise better(error, home, services) from error

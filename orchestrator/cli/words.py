@@ -9,7 +9,7 @@ from __future__ import annotations
 #: takes a value ends in `=`, behind which may stand what it names.
 COMMANDS = """
 --home=folder --set= --version --install-completion --show-completion
-up --detach -d [services]
+up --detach -d --timeout= [services]
 down --timeout=
 stop --timeout= [services]
 restart --changed --timeout= [services]

@@ -74,3 +74,8 @@ class Detached:
     @property
     def _pipe(self) -> Any:
         return self._process.stdin
+
+
+def early(home: Home) -> Detached | None:
+    """One whose order follows; None in a home without its folders, which are made with the order."""
+    return Detached(home) if home.logs.is_dir() else None

@@ -6,11 +6,10 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import config, places
+from orchestrator.core import places
 from orchestrator.core.clock import Deadline, wait_until
 from orchestrator.core.errors import (
     Busy,
-    ConfigError,
     DeadlinePassed,
     NotRunning,
     OrchError,
@@ -18,7 +17,9 @@ from orchestrator.core.errors import (
 from orchestrator.core.source import digest
 from orchestrator.core.takeover import patiently
 from orchestrator.core.version import VERSION
+from orchestrator.operate import detached
 from orchestrator.operate.detached import Detached
+from orchestrator.operate.order import UP_S, make_order, time_for
 from orchestrator.supervise import specs
 from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.ownership import launched
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from orchestrator.core.home import Home
 
-#: All services together have this long to become ready, in seconds.
-UP_S = 120.0
 #: How often we look whether a detached supervisor answers, in seconds.
 LOOK_EVERY_S = 0.01
 #: A supervisor that does not answer for so long is there all the same, in seconds.
@@ -50,18 +49,21 @@ def bring_up(
     services: list[str] | None,
     detach: bool,
     say: Callable[[str], None],
+    timeout_s: float | None = None,
+    early: Detached | None = None,
 ) -> int:
     """Have the services running and ready; in the foreground, become the supervisor.
 
     A second call anywhere in the same home is a no-op: it waits until the first has them ready.
-    Returns the exit code (0) when it does not become the supervisor.
+    Without `timeout_s` that takes as long as the declarations permit. `early` is a supervisor that
+    waits for its order already. Returns the exit code (0) when it does not become the supervisor.
 
     Raises:
         ConfigError: with every problem of the configuration; nothing was started.
         Unavailable: something that is needed is not there; nothing is left running.
         ServiceFailed: a service did not become ready; nothing is left running.
     """
-    deadline = Deadline.after(UP_S)
+    deadline = Deadline.after(timeout_s or UP_S)
     if _is_up(home):
         try:
             return _second(home, overrides, services, say, deadline)
@@ -69,11 +71,13 @@ def bring_up(
             if not wait_until(lambda: not _is_up(home), deadline):
                 raise
     if not detach:
-        become(_order(home, overrides, services, detach=False))
-    answer = _detach(home, overrides, services, deadline)
-    ready = ", ".join(row["name"] for row in answer["services"] if row["state"] == "ready")
-    pid = answer["supervisor"]["pid"]
-    say(f"ready: {ready or 'nothing that goes on running'} (supervisor pid {pid})")
+        become(make_order(home, overrides, services, detach=False))
+    # It loads while the configuration is read; in a home without its folders, after that.
+    early = early or detached.early(home)
+    order = _order_for(early, home, overrides, services)
+    answer = _when_ready(home, order, early, Deadline.after(timeout_s or time_for(order)))
+    ready = ", ".join(_ready(answer)) or "nothing that goes on running"
+    say(f"ready: {ready} (supervisor pid {answer['supervisor']['pid']})")
     return 0
 
 
@@ -112,39 +116,19 @@ def _ask(home: Home, words: dict[str, Any], deadline: Deadline) -> dict[str, Any
     )
 
 
-def _order(
-    home: Home, overrides: Mapping[str, str], services: list[str] | None, *, detach: bool
-) -> dict[str, Any]:
-    loaded = config.load(home, overrides)
-    home.make()
-    declared = specs.build(loaded)
-    names = [spec.name for spec in declared]
-    unknown = [name for name in services or () if name not in names]
-    if unknown:
-        raise ConfigError(
-            tuple(f"no such service: {n}; there are: {', '.join(names)}" for n in unknown)
-        )
-    return {
-        "home": str(home.path),
-        "specs": [spec.to_json() for spec in declared],
-        "wanted": services or None,
-        "foreground": not detach,
-        "source": digest(str(home.path), overrides),
-    }
+def _ready(answer: dict[str, Any]) -> dict[str, int | None]:
+    return {row["name"]: row["pid"] for row in answer["services"] if row["state"] == "ready"}
 
 
-def _detach(
-    home: Home, overrides: Mapping[str, str], services: list[str] | None, deadline: Deadline
+def _order_for(
+    early: Detached | None, home: Home, overrides: Mapping[str, str], services: list[str] | None
 ) -> dict[str, Any]:
-    # It loads while the configuration is read; in a home without its folders, after that.
-    early = Detached(home) if home.logs.is_dir() else None
     try:
-        order = _order(home, overrides, services, detach=True)
+        return make_order(home, overrides, services, detach=True)
     except BaseException:
         if early:
             early.dismiss()
         raise
-    return _when_ready(home, order, early, deadline)
 
 
 def _when_ready(
@@ -182,11 +166,9 @@ def _second(
 ) -> int:
     before = {row["pid"] for row in request(home, "status", None, deadline)["services"]}
     answer = request(home, "start", services, deadline, again=bool(services))
-    pid = answer["supervisor"]["pid"]
-    rows = answer["services"]
-    started = [r["name"] for r in rows if r["state"] == "ready" and r["pid"] not in before]
+    started = [name for name, pid in _ready(answer).items() if pid not in before]
     what = f"ready: {', '.join(started)}" if started else "already running"
-    say(f"{what} (supervisor pid {pid})")
+    say(f"{what} (supervisor pid {answer['supervisor']['pid']})")
     if answer["supervisor"]["source"] != digest(str(home.path), overrides):
         for line in _told(differences(home, overrides, deadline)):
             say(line)
@@ -200,7 +182,7 @@ def differences(home: Home, overrides: Mapping[str, str], deadline: Deadline) ->
         NotRunning: nothing runs here.
         ConfigError: with every problem of the configuration.
     """
-    return _compare(home, _order(home, overrides, None, detach=True), deadline)
+    return _compare(home, make_order(home, overrides, None, detach=True), deadline)
 
 
 def _told(differs: Mapping[str, str]) -> list[str]:
@@ -236,7 +218,7 @@ def apply_changes(home: Home, overrides: Mapping[str, str], deadline: Deadline) 
         ServiceFailed: a changed service did not become ready; the others run on.
     """
     status = request(home, "status", None, deadline)
-    order = _order(home, overrides, None, detach=True)
+    order = make_order(home, overrides, None, detach=True)
     differs = _compare(home, order, deadline)
     if not differs and status["supervisor"]["version"] == VERSION:
         return []

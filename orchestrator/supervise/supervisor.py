@@ -106,9 +106,8 @@ class Supervisor:
         if self.stopping or self._partial:
             raise Busy("services are being stopped")
         declared = {raw["name"] for raw in order["specs"]}
-        meant = {keeper.spec.name for keeper in self.keepers.values() if keeper.wanted}
-        wanted = {*(meant & declared), *(order.get("wanted") or ())}
-        self.successor = {**order, "wanted": sorted(wanted)}
+        meant = {*(self.meant("wait") & declared), *(order.get("wanted") or ())}
+        self.successor = {**order, "wanted": sorted(meant)}
         for keeper in self.keepers.values():
             keeper.pulse.cancel()
 
@@ -194,10 +193,11 @@ class Supervisor:
         return frozenset(keeper.spec.name for keeper in order)
 
     def status(self, *, measured: bool = False) -> dict[str, Any]:
-        """What `orch status --json` shows of supervisor and services; `measured`: memory is, anew."""
+        """What `orch status --json` shows of supervisor and services; `measured`: memory too."""
+        now = self._clock.monotonic()
         for keeper in self.keepers.values() if measured else ():
-            if keeper.process is not None:
-                keeper.upkeep.measure(keeper.process)
+            if keeper.process is not None and now >= keeper.upkeep.used_until:
+                keeper.upkeep.measure(now, keeper.process)
         me = {
             "state": "stopping" if self.stopping else "running",
             "pid": os.getpid(),

@@ -23,6 +23,7 @@ class Upkeep:
 
     def __init__(self, spec: ServiceSpec, events: EventLog) -> None:
         self.used: int | None = None  #: bytes, with all children, when it was last measured
+        self.used_until = 0.0  #: until then it is worth no second look
         self._spec = spec
         self._events = events
         self._next_at = 0.0
@@ -45,12 +46,12 @@ class Upkeep:
         limit = self._spec.memory_limit_bytes
         if not limit or process is None:
             return None
-        used = self.measure(process)
+        used = self.measure(now, process)
         return used if used > limit else None
 
-    def measure(self, process: Process) -> int:
+    def measure(self, now: float, process: Process) -> int:
         """Return the bytes that a service uses with its children; some milliseconds for many."""
-        self.used = used_bytes(process.pid)
+        self.used, self.used_until = used_bytes(process.pid), now + EVERY_S
         return self.used
 
     def _rotate(self, process: Process | None) -> None:

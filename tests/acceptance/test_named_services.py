@@ -162,6 +162,16 @@ def test_a_restart_can_be_waited_for_less_or_longer(home: Orch) -> None:
     assert home("stop", "slow").returncode == 0
 
 
+def test_a_start_can_be_waited_for_less_or_longer(home: Orch) -> None:
+    configure(home, '[service.slow]\ncommand = ["sleep", "1000"]\nready = { file = "none" }\n')
+    assert home("down").returncode == 0
+
+    done = home("up", "-d", "slow", "--timeout", "0.5")
+
+    assert done.returncode == 5, done.stderr
+    assert not home.processes()
+
+
 def test_events_of_a_name_that_nobody_has_are_refused_with_those_there_are(home: Orch) -> None:
     wrong = home("events", "--service", "nosuch", "-s", "a")
     assert wrong.returncode == 2
