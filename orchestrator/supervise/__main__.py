@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from orchestrator.core.clock import Deadline
 from orchestrator.core.errors import Busy, NotRunning, OrchError, ServiceFailed
@@ -26,6 +27,7 @@ from orchestrator.supervise.service import ServiceSpec
 from orchestrator.supervise.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 UP_S = 120.0
@@ -50,6 +52,7 @@ def main() -> int:
         code = _supervise(home, order, origin, received)
         if code != Busy.exit_code or not order.get("foreground"):
             return code
+        _end_on_signals(received)
         ended = _second(home, order)
         if ended is not None:
             return ended
@@ -109,18 +112,24 @@ def _second(home: Home, order: dict[str, Any]) -> int | None:
             explain(error)
             return error.exit_code
         else:
-            _say(f"already running (supervisor pid {answer['supervisor']['pid']})")
+            with contextlib.suppress(OSError):
+                _say(f"already running (supervisor pid {answer['supervisor']['pid']})")
             return 0
 
 
 def _say(line: str) -> None:
-    try:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-    except OSError:
-        # What is left in the buffer must not fail once more at exit, and change the exit code.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
+    """Say it to whoever listens: one who does not read now misses it, so that nobody waits for him."""
+    _put(line, sys.stdout, patience_s=0)
+
+
+def _put(line: str, stream: TextIO, *, patience_s: float) -> bool:
+    """Write a line if it can be taken within `patience_s`; tell whether it was."""
+    handle = stream.fileno()
+    if not select.select((), (handle,), (), patience_s)[1]:
+        return False
+    # A pipe that is writable takes PIPE_BUF bytes, and may make us wait for one byte more.
+    os.write(handle, line.encode()[: select.PIPE_BUF - 1] + b"\n")
+    return True
 
 
 def _show_table(home: Home) -> subprocess.Popen[bytes]:
@@ -135,6 +144,7 @@ def _wait(table: subprocess.Popen[bytes] | None) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             table.wait(2.0)
         table.kill()
+        table.wait()
 
 
 def explain(error: OrchError) -> None:
@@ -145,7 +155,7 @@ def explain(error: OrchError) -> None:
     if error.hint:
         lines.append(f"  {error.hint}")
     with contextlib.suppress(OSError):  # whoever read it may have gone
-        sys.stderr.write("\n".join(lines) + "\n")
+        all(_put(line, sys.stderr, patience_s=1.0) for line in lines)
 
 
 def _obey_signals(supervisor: Supervisor, received: list[int]) -> None:
@@ -159,9 +169,26 @@ def _obey_signals(supervisor: Supervisor, received: list[int]) -> None:
         presses = sum(number != signal.SIGHUP for number in received)
         supervisor.request_stop(kill=presses > 1 and number != signal.SIGHUP)
 
-    for number in SIGNALS:
-        signal.signal(number, note)
+    _heed(note)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _end_on_signals(received: list[int]) -> None:
+    """Nothing is ours to be stopped: the next signal ends us, as does one that came already."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    _heed(leave)
+    if received:
+        sys.exit(_asked(received))
+
+
+def _heed(handler: Callable[[int, FrameType | None], None]) -> None:
+    """What whoever started us had ignored stays so: `nohup orch up` outlives its terminal."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

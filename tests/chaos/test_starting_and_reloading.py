@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -110,3 +111,59 @@ def test_whoever_waits_for_a_reload_hears_that_the_supervisor_has_ended(orch: Or
 
     restart.communicate(timeout=15)
     assert restart.returncode == 3
+
+
+def test_ctrl_c_ends_the_slower_of_two_foreground_starts(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(sleeper(after="30s"))
+    ups = [orch.popen("up", "sleeper") for _ in range(2)]
+    eventually(lambda: orch.service("sleeper")["state"] == "starting")
+    supervisor = orch.status()["supervisor"]["pid"]
+    [second] = [up for up in ups if up.pid != supervisor]
+    eventually(lambda: "orchestrator.supervise" in command_line(second.pid))
+    time.sleep(0.5)  # at whatever it is now: loading, or waiting for the quicker one
+
+    second.send_signal(signal.SIGINT)
+
+    assert second.wait(5) in (130, -signal.SIGINT)
+    assert orch.status()["supervisor"]["pid"] == supervisor
+
+
+def test_a_reader_that_does_not_read_holds_nothing_up(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(sleeper(after="0s"))
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 8192)
+    up = orch.popen("up", "sleeper", stdout=writer, stderr=writer)
+    os.close(writer)
+    eventually(lambda: orch.service("sleeper")["state"] == "ready")
+
+    for _ in range(60):  # each is worth three lines
+        orch.ask("restart", services=["sleeper"])
+    up.send_signal(signal.SIGTERM)
+
+    assert up.wait(10) == 128 + signal.SIGTERM
+    said = os.read(reader, 1_000_000)
+    os.close(reader)
+    assert b"service.ready" in said
+
+
+def test_nohup_is_honoured(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(sleeper())
+    command = ["nohup", *orch.command, "up", "sleeper"]
+    with subprocess.Popen(
+        command,
+        cwd=orch.home,
+        env=orch.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as up:
+        eventually(lambda: orch.service("sleeper")["state"] == "ready")
+        up.send_signal(signal.SIGHUP)
+        orch.ask("restart", services=["sleeper"])
+        assert orch.service("sleeper")["state"] == "ready"
+
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(20) == 128 + signal.SIGTERM
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
