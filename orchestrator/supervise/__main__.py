@@ -48,6 +48,8 @@ def main() -> int:
         reloaded=bool(order.get("reloaded")),
         notify=Notify(**order["notify"]) if "notify" in order else Notify.from_environment(),
     )
+    if origin.reloaded:
+        _reap()
     while True:
         code = _supervise(home, order, origin, received)
         if code != Busy.exit_code or not order.get("foreground"):
@@ -56,6 +58,13 @@ def main() -> int:
         ended = _second(home, order)
         if ended is not None:
             return ended
+
+
+def _reap() -> None:
+    """What the program before us had started, and has ended since, would stay a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _supervise(home: Home, order: dict[str, Any], origin: Origin, received: list[int]) -> int:

@@ -72,6 +72,7 @@ class Process:
         handle = _pidfd(identity.pid)
         if not identity.alive:  # checked after opening: from here on the handle is this process
             _close(handle)
+            cls(identity, launch, -1).ended()  # reaps a child of the program that we were before
             return None
         return cls(identity, launch, handle)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+from tests.chaos.test_reload import zombies
 from tests.support.orch import Orch, alive, eventually
 
 SLEEPER = """
@@ -165,5 +167,27 @@ def test_nohup_is_honoured(orch: Orch) -> None:
         assert up.wait(20) == 128 + signal.SIGTERM
 
 
+def reloads_since(orch: Orch, before: int) -> bool:
+    return any(event["event"] == "supervisor.reloads" for event in orch.events()[before:])
+
+
 def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_what_ends_while_the_supervisor_replaces_itself_is_reaped(orch: Orch) -> None:
+    slow_probe = 'alive = { exec = ["sleep", "0.7"], every = "800ms", timeout = "5s" }\n'
+    (orch.home / "orch.toml").write_text(sleeper() + slow_probe)
+    orch.up("sleeper")
+    supervisor = orch.status()["supervisor"]["pid"]
+    for turn in range(4):
+        changed = sleeper() + slow_probe + f"log_keep = {turn + 1}\n"
+        (orch.home / "orch.toml").write_text(changed)
+        pid = orch.pid("sleeper")
+        before = len(orch.events())
+        restart = orch.popen("restart", "--changed")
+        eventually(functools.partial(reloads_since, orch, before))
+        os.kill(pid, signal.SIGKILL)
+        restart.communicate(timeout=60)
+
+    eventually(lambda: not zombies(supervisor), 10, "no zombies")
