@@ -71,6 +71,8 @@ class ControlServer:
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
 
     def _read(self, client: socket.socket) -> None:
+        if client not in self._buffers:  # dropped since the selector told of it
+            return
         try:
             data = client.recv(LONGEST_REQUEST)
         except BlockingIOError:

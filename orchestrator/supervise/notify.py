@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NEVER = float("inf")
+#: What did not get through is said again after this time, in seconds.
+AGAIN_S = 1.0
 
 
 @dataclass(slots=True)
 class Notify:
     """Datagrams to `$NOTIFY_SOCKET`; nothing at all when nobody asked for them.
+
+    Who asked may be too busy to take one, or be replaced just now: that all is up is said until heard.
 
     `watchdog_s`: the distance in which a sign of life is expected, or None (sd_watchdog_enabled(3)).
     """
@@ -20,6 +24,8 @@ class Notify:
     address: str = ""
     watchdog_s: float | None = None
     _next_at: float = field(default=0.0, repr=False)
+    _unheard: str = field(default="", repr=False)
+    _again_at: float = field(default=0.0, repr=False)
 
     @classmethod
     def from_environment(cls) -> Notify:
@@ -36,7 +42,8 @@ class Notify:
 
     def ready(self, status: str) -> None:
         """All is up."""
-        self._send(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={status}")
+        text = f"READY=1\nMAINPID={os.getpid()}\nSTATUS={status}"
+        self._unheard = "" if self._send(text) else text
 
     def say(self, status: str) -> None:
         """Show how it stands in `systemctl status`."""
@@ -44,26 +51,33 @@ class Notify:
 
     def stopping(self) -> None:
         """The ordered stop has begun."""
+        self._unheard = ""
         self._send("STOPPING=1")
 
     def tick(self, now: float) -> None:
-        """Give the sign of life when it is due: twice in each distance."""
+        """Say what is due: a sign of life twice in each distance, and what was not heard yet."""
+        if self._unheard and now >= self._again_at:
+            self._unheard = "" if self._send(self._unheard) else self._unheard
+            self._again_at = now + AGAIN_S
         if self.watchdog_s is not None and now >= self._next_at:
-            self._send("WATCHDOG=1")
-            self._next_at = now + self.watchdog_s / 2
+            heard = self._send("WATCHDOG=1")
+            self._next_at = now + (self.watchdog_s / 2 if heard else self.watchdog_s / 8)
 
     @property
     def due(self) -> float:
         """When `tick` must be called at the latest."""
-        return NEVER if self.watchdog_s is None else self._next_at
+        alive_at = NEVER if self.watchdog_s is None else self._next_at
+        return min(alive_at, self._again_at) if self._unheard else alive_at
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str) -> bool:
+        """Whether there is nothing to be said again: it was taken, or nobody asked for it."""
         if not self.address:
-            return
+            return True
         path = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
                 client.setblocking(False)
                 client.sendto(text.encode(), path)
-        except OSError:  # who asked has gone: nothing depends on it
-            self.address = ""
+        except OSError:
+            return False
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -40,8 +41,55 @@ def test_a_manager_that_has_gone_disturbs_nobody(manager: socket.socket) -> None
 
     notify.stopping()
 
-    assert not notify.address
     assert notify.due == NEVER
+
+
+def test_a_manager_that_is_too_busy_hears_ready_and_signs_of_life_later(
+    manager: socket.socket,
+) -> None:
+    notify = Notify(manager.getsockname(), watchdog_s=10.0)
+    fill(manager)
+
+    notify.ready("ready: redis")
+    notify.tick(100.0)
+    assert 100.0 < notify.due <= 102.0
+    drain(manager)
+    notify.tick(notify.due)
+    notify.tick(102.0)
+    notify.tick(102.5)
+
+    assert [line.split("\n")[0] for line in drain(manager)] == ["READY=1", "WATCHDOG=1"]
+
+
+def test_ready_is_not_said_any_more_when_all_is_being_stopped(manager: socket.socket) -> None:
+    notify = Notify(manager.getsockname())
+    fill(manager)
+    notify.ready("ready: redis")
+    drain(manager)
+
+    notify.stopping()
+    notify.tick(100.0)
+
+    assert drain(manager) == ["STOPPING=1"]
+    assert notify.due == NEVER
+
+
+def fill(manager: socket.socket) -> None:
+    """Leave no room for one more datagram."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                other.sendto(b"x", manager.getsockname())
+
+
+def drain(manager: socket.socket) -> list[str]:
+    heard = []
+    manager.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            heard.append(manager.recv(4096).decode())
+    return heard
 
 
 def test_services_do_not_inherit_the_right_to_talk(monkeypatch: pytest.MonkeyPatch) -> None:
