@@ -108,8 +108,6 @@ class Supervisor:
         declared = {raw["name"] for raw in order["specs"]}
         meant = {*(self.meant("wait") & declared), *(order.get("wanted") or ())}
         self.successor = {**order, "wanted": sorted(meant)}
-        for keeper in self.keepers.values():
-            keeper.pulse.cancel()
 
     def run(self, wanted: Iterable[str] | None = None) -> None:
         """Supervise until told to stop; `wanted` services (default: all) are started first.
@@ -225,6 +223,8 @@ class Supervisor:
                 self.successor = None  # a stop comes first
             elif self.successor is not None:
                 self._events.write("supervisor.reloads")
+                for keeper in self.keepers.values():
+                    keeper.pulse.cancel()
                 return
             patience = self._patience(self._clock.monotonic())
             expected = self._clock.monotonic() + patience
