@@ -19,7 +19,7 @@ from tests.support.row import (
     pids,
 )
 from tests.support.site_server import Site, tree
-from tests.support.wall_clock import WallClock
+from tests.support.wall_clock import WallClock, sweep
 
 pytestmark = pytest.mark.machine
 
@@ -31,8 +31,9 @@ MINE = declared(
 
 
 @pytest.fixture
-def clock(tmp_path: Path) -> WallClock:
-    return WallClock(tmp_path / "clock")
+def clock(tmp_path: Path) -> Iterator[WallClock]:
+    yield WallClock(tmp_path / "clock")
+    sweep()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.orch import Orch
+from tests.support.orch import Orch, alive
 
 LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
 
@@ -34,6 +34,13 @@ class WallClock:
         path = orch.environment.get("PYTHONPATH", "")
         shim = Path(__file__).parent / "clock_shim"
         orch.environment |= self.environment | {"PYTHONPATH": f"{shim}:{path}".rstrip(":")}
+
+
+def sweep() -> None:
+    """Remove what libfaketime leaves in memory of processes that were killed."""
+    for file in Path("/dev/shm").glob("*faketime_*"):  # noqa: S108
+        if not alive(int(file.name.rpartition("_")[2])):
+            file.unlink(missing_ok=True)
 
 
 def _library() -> Path:
