@@ -212,10 +212,10 @@ class Supervisor:
     # the loop
 
     def _loop(self) -> None:
-        expected = self._clock.monotonic()
+        patience, since = 0.0, self._clock.monotonic()
         while True:
             now = self._clock.monotonic()
-            self._turn(now, stood_s=now - expected)
+            self._turn(now, stood_s=now - since if now - since > patience + STOOD_STILL_S else 0.0)
             if self._farewell is not None and self._farewell.over:
                 self._desk.answer()
                 return
@@ -226,8 +226,8 @@ class Supervisor:
                 for keeper in self.keepers.values():
                     keeper.pulse.cancel()
                 return
-            patience = self._patience(self._clock.monotonic())
-            expected = self._clock.monotonic() + patience
+            since = self._clock.monotonic()
+            patience = self._patience(since)
             for key, _ in self._selector.select(patience):
                 if key.data is not None:
                     key.data()
@@ -239,7 +239,7 @@ class Supervisor:
         if self._stop_asked and self._farewell is None:
             self._begin_farewell(now)
         for keeper in self.keepers.values():
-            if stood_s > STOOD_STILL_S:
+            if stood_s:
                 keeper.forgive(now, stood_s)
             keeper.tick(now, needs_ready=self._needs_ready(keeper))
         if self._farewell is not None:
