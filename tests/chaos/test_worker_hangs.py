@@ -18,10 +18,10 @@ from orchestrator.celery_app.heartbeat import EVERY_S
 from orchestrator.core.context import Context
 from orchestrator.supervise.ownership import family
 from tests.acceptance.test_redis_choice import free_port, use
-from tests.chaos.test_services import replaced
 from tests.chaos.test_site_jobs import define, start
 from tests.support.orch import Orch, a_home, alive, eventually
 from tests.support.redis_server import RedisServer
+from tests.support.row import replaced
 from tests.support.site_server import Answer, Site
 
 #: A worker of no use is found within this time, in seconds.

@@ -13,10 +13,10 @@ import pytest
 
 from orchestrator.core.context import Context
 from proxies.progress import RefreshRecord, current
-from tests.chaos.test_services import replaced
 from tests.chaos.test_site_jobs import TOML, define, exported, start, state
 from tests.chaos.test_worker_hangs import children
 from tests.support.orch import Orch, a_home, alive, eventually
+from tests.support.row import replaced
 from tests.support.site_server import Site, tree
 from tests.support.zoo import Zoo
 
