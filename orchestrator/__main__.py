@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 
@@ -11,6 +12,11 @@ from orchestrator.cli.quick import quick
 
 def main() -> int:
     """Run one command; return its exit code. Every error of ours becomes one clear message."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if (
+            getattr(sys, name) is None
+        ):  # closed by who started us (`>&-`): nobody reads, nothing fails
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until the command line is there to say it better, Ctrl+C ends us without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -178,3 +178,15 @@ def test_the_home_may_have_spaces_and_letters_of_any_alphabet_in_its_path(orch: 
         assert {row["state"] for row in odd.status()["services"]} == {"ready"}
     finally:
         odd.close()
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_trouble(orch: Orch, closing: str) -> None:
+    command = ["sh", "-c", f'"$@" {closing}', "sh", *orch.command, "status"]
+
+    done = subprocess.run(
+        command, cwd=orch.home, env=orch.environment, capture_output=True, check=False
+    )
+
+    assert done.returncode == 3
+    assert b"Traceback" not in done.stderr
