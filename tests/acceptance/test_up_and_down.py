@@ -8,6 +8,9 @@ import pty
 import select
 import signal
 import stat
+import subprocess
+
+import pytest
 
 from orchestrator.core.redis import connect
 from tests.support.orch import Orch, alive, eventually
