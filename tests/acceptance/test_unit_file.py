@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.operate.unit import HOMES
 from tests.support.orch import COMMAND, Orch
 
 
@@ -104,7 +105,7 @@ def test_what_is_hidden_or_read_only_does_not_hit_the_home_its_sockets_or_its_py
 ) -> None:
     made = unit(orch)
     needed = [str(orch.home), os.path.realpath(sys.executable), sys.base_prefix]
-    if any(path.startswith(("/home/", "/root/")) for path in needed):
+    if any(Path(path).is_relative_to(home) for path in needed for home in HOMES):
         assert made["ProtectHome"] == "read-only"
     deep = Orch(orch.home / ("x" * 60) / ("y" * 60))
     deep.environment["XDG_RUNTIME_DIR"] = "/run/user/4711"
