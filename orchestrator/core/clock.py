@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.core.errors import DeadlinePassed
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
+
+#: The longest single wait, in seconds: the system takes none without end.
+_LONGEST_WAIT_S = 86_400.0
 
 
 class Clock(Protocol):
@@ -27,22 +31,29 @@ class Clock(Protocol):
         """Let this thread wait."""
         ...
 
+    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        """Let this thread, which holds `condition`, wait until it is notified; `seconds` at most.
+
+        It may also return early, for no reason: ask again what was waited for.
+        """
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
 
-    def monotonic(self) -> float:
-        """Seconds since boot."""
-        return time.monotonic()
-
-    def wall(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
+    #: Python's own: a request asks for them several times, and each call in between takes as long again.
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     def sleep(self, seconds: float) -> None:
         """Let this thread wait; nothing for zero or less."""
         if seconds > 0:
             time.sleep(seconds)
+
+    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        """Let this thread wait until `condition` is notified, at most `seconds`, and at most a day."""
+        condition.wait(None if seconds is None else min(max(seconds, 0.0), _LONGEST_WAIT_S))
 
 
 SYSTEM = SystemClock()

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import ValidationError
 
-from orchestrator.core import declared, overrides, problems
+from orchestrator.core import declared, declared_sources, overrides, problems
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.keys import Keys
 from orchestrator.core.mask import masked
@@ -79,6 +79,8 @@ class Config:
         """(key, value, origin) of every setting, secrets masked, in the order of the model."""
         shown = self.settings.model_dump(mode="json", exclude={"service"})
         tables = {name: table.said() for name, table in self.settings.service.items()}
+        sources = {name: table.said() for name, table in self.settings.proxies.source.items()}
+        shown["proxies"]["source"] = sources
         rows = overrides.leaves(shown | {"service": tables} if tables else shown)
         return [(key, _shown(key, value), self.origins.get(key, "default")) for key, value in rows]
 
@@ -116,8 +118,8 @@ def load(home: Home, given: Mapping[str, str] | None = None, *, services: bool =
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         found += problems.keyed(error, origins.of, Settings)
-    if services:
-        found += _together(raw, origins, home, complete=bool(found))
+    told = _together(raw, home, services=services, complete=bool(found))
+    found += [(problem.key, origins.line(problem)) for problem in told]
     if found:
         found.sort(key=lambda problem: _place(raw, problem[0]))
         raise ConfigError(tuple(line for _, line in found), hint=HINT)
@@ -173,24 +175,24 @@ def _override(
 
 
 def _together(
-    raw: Mapping[str, Any], origins: _Origins, home: Home, *, complete: bool
-) -> list[tuple[str, str]]:
-    """What is wrong between the tables.
+    raw: Mapping[str, Any], home: Home, *, services: bool, complete: bool
+) -> list[declared.Problem]:
+    """What is wrong in tables as a whole, and between them.
 
     Commands are looked up when something is started (`Config.require_commands`): a command that only
     reads must not fail in cron, where the PATH is another one. When there is something to tell anyway,
     it shall be everything.
     """
-    found = declared.problems(raw)
-    if found or complete:
+    found = declared_sources.problems(raw)
+    found += declared.problems(raw) if services else []
+    if services and (found or complete):
         found += declared.commands_missing(raw.get("service"), home.path)
-    return [(problem.key, origins.line(problem)) for problem in found]
+    return found
 
 
 def _shown(key: str, value: object) -> object:
-    """What people may see: variables of services are where passwords go."""
-    words = key.split(".")
-    return "***" if words[0] == "service" and "env" in words[2:-1] else masked(value)
+    """What people may see: some tables and keys are where passwords go."""
+    return "***" if problems.is_secret(key.split(".")) else masked(value)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

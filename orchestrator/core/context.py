@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import config
 from orchestrator.core.home import Home
-from orchestrator.core.redis import AsyncRedis, Redis, connect, connect_async
+from orchestrator.core.redis import Redis, connect
+from orchestrator.core.redis_async import AsyncRedis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,4 +73,4 @@ class Context:
 
     def async_redis(self) -> AsyncRedis:
         """A new client for the running event loop."""
-        return connect_async(self.config.redis_url)
+        return AsyncRedis(self.config.redis_url)

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import needs, which
+from orchestrator.core.built_in import BUILT_IN, GATEWAY, WORKER
 from orchestrator.core.queues import QUEUES
 from orchestrator.core.service_table import TARGETS, ProbeTable
-from orchestrator.core.settings import WORKER, Worker
+from orchestrator.core.settings import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: The services that are always there, each after what it needs.
-BUILT_IN = ("redis", "results", WORKER, "beat")
 #: Their logs would be others'.
 RESERVED = ("supervisor", "events")
 _OWN_NAMES = f"orch's own names are {', '.join(RESERVED)}"
@@ -47,6 +46,8 @@ def problems(raw: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong in the tables of services and workers, whatever else is."""
     workers, services = _workers(raw), _tables(raw.get("service"))
     ours = [*BUILT_IN, *(f"{WORKER}-{name}" for name in workers)]
+    if _listens(raw):
+        ours.append(GATEWAY)
     found: list[Problem] = []
     found += _worker_names(workers)
     found += _queues(raw.get(WORKER), workers)
@@ -104,6 +105,11 @@ def _tables(raw: object) -> dict[str, dict[str, Any]]:
 def _workers(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     tables = _tables(raw.get(WORKER))
     return {name: table for name, table in tables.items() if name not in Worker.model_fields}
+
+
+def _listens(raw: Mapping[str, Any]) -> bool:
+    table = raw.get(GATEWAY)
+    return isinstance(table, dict) and table.get("listen") is not None
 
 
 def _worker_names(workers: Mapping[str, Any]) -> list[Problem]:

@@ -5,12 +5,14 @@ OrchError                  1   base: catch this at the edge, nothing wider
 ├── Unavailable            3   something we need is not there
 │   ├── NotRunning             no supervisor, and the command needs one
 │   ├── RedisUnavailable       Redis did not answer
+│   │   └── RedisNotReady          it did, that it cannot serve us now
 │   ├── BinaryMissing          a program we need is not installed
 │   ├── PortTaken              somebody else holds the address
 │   ├── IncompatibleData       this server cannot read the data folder
 │   └── UsableProxiesMissing   a site requires proxies and there are none
 ├── Refused                4   a limit said not now; `wait` says how long
 │   ├── RateLimited
+│   │   └── Paused             the site asked us to stay away for a while
 │   ├── BreakerOpen
 │   └── NoSlot
 ├── DeadlinePassed         5   the deadline passed first
@@ -62,6 +64,10 @@ class RedisUnavailable(Unavailable):
     """Redis did not answer."""
 
 
+class RedisNotReady(RedisUnavailable):
+    """Redis answered that it cannot serve us now."""
+
+
 class BinaryMissing(Unavailable):
     """A program we need is not installed."""
 
@@ -82,6 +88,8 @@ class Refused(OrchError):
     """A limit said not now; try again after `wait` seconds."""
 
     exit_code = 4
+    #: Which limit, in a word.
+    reason: ClassVar[str] = "limit"
 
     def __init__(self, key: str, wait: float) -> None:
         super().__init__(f"{key}: wait {wait:.2f} s")
@@ -92,13 +100,25 @@ class Refused(OrchError):
 class RateLimited(Refused):
     """The rate is used up."""
 
+    reason = "rate"
+
+
+class Paused(RateLimited):
+    """The site asked everybody to stay away for a while (Retry-After)."""
+
+    reason = "pause"
+
 
 class BreakerOpen(Refused):
     """The breaker is open."""
 
+    reason = "breaker"
+
 
 class NoSlot(Refused):
     """Every concurrency slot is held."""
+
+    reason = "slot"
 
 
 class DeadlinePassed(OrchError):

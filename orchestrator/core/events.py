@@ -20,15 +20,22 @@ ROTATE_BYTES = 5_000_000
 class EventLog:
     """Appends events such as `service.ready` to `path`; a full disk costs the line, not the caller.
 
-    `echo` is given a plain line of each, for somebody who watches.
+    `echo` is given a plain line of each, for somebody who watches. Any number of processes may append;
+    one of them `rotates` the file.
     """
 
     def __init__(
-        self, path: Path, clock: Clock = SYSTEM, echo: Callable[[str], object] | None = None
+        self,
+        path: Path,
+        clock: Clock = SYSTEM,
+        echo: Callable[[str], object] | None = None,
+        *,
+        rotates: bool = True,
     ) -> None:
         self._path = path
         self._clock = clock
         self._echo = echo
+        self._rotates = rotates
 
     def write(self, name: str, **fields: object) -> None:
         """Append one event: `{"at": seconds since 1970, "event": name, …}`."""
@@ -51,5 +58,5 @@ class EventLog:
                 self._echo = None  # who watched has gone
 
     def _rotate(self) -> None:
-        if self._path.exists() and self._path.stat().st_size > ROTATE_BYTES:
+        if self._rotates and self._path.exists() and self._path.stat().st_size > ROTATE_BYTES:
             self._path.replace(self._path.with_suffix(".1"))

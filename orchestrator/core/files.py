@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from orchestrator.core.errors import DiskFull, OrchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def private_folder(path: Path) -> Path:
@@ -38,22 +42,36 @@ def write_atomically(path: Path, data: str | bytes, *, durable: bool = True) -> 
         DiskFull: no space; what was there before is still there.
     """
     raw = data.encode() if isinstance(data, str) else data
+    with whole_file(path, durable=durable) as file:
+        file.write(raw)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file that is written piece by piece, and takes the place of `path` when the block ends well.
+
+    Raises:
+        DiskFull: as for `write_atomically`.
+    """
     temporary = ""
     try:
         name = f"{path.parent}/.{path.name}.{os.urandom(6).hex()}"
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         temporary = name
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
+        # By its name, for writers that want to open the file themselves.
+        with io.BufferedWriter(io.FileIO(name, "wb", opener=lambda *_: handle)) as file:
+            yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())
         Path(temporary).replace(path)
-    except OSError as error:
+    except BaseException as error:
         if temporary:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
-        raise unwritable(path, error) from error
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
+        raise
 
 
 def write_json(path: Path, value: object, *, durable: bool = True) -> None:

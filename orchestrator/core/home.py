@@ -85,8 +85,9 @@ class Home:
             return self.run
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         # The folder made there is private: `make` refuses one that belongs to somebody else.
-        root = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
-        return Path(root) / f"orch-{os.getuid()}-{digest}"
+        roots = (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), "/tmp")  # noqa: S108
+        folders = [Path(root) / f"orch-{os.getuid()}-{digest}" for root in roots if root]
+        return next(folder for folder in folders if places.sockets_fit(str(folder)))
 
     def make(self) -> Home:
         """Make the folders, private."""

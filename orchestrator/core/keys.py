@@ -7,7 +7,7 @@ drained.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 #: How long a finished job, refresh or mark is kept, in seconds.
 RETENTION_S = 7 * 24 * 3600
@@ -17,7 +17,11 @@ GATE_TTL_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class QueueKeys:
-    """The keys of one work queue; all hold work, none has a TTL before the queue is retired."""
+    """The keys of one work queue; all hold work, none has a TTL before the queue is retired.
+
+    A site job's frontier has these alone. Their names and contents are what an older version wrote and
+    reads, so that a job which runs across an upgrade goes on.
+    """
 
     ready: str  #: sorted set of ids; score = order of leasing
     delayed: str  #: sorted set of ids; score = not before (ms, server clock)
@@ -34,7 +38,31 @@ class QueueKeys:
 
     def all(self) -> list[str]:
         """Every key, in the order of the fields, as the scripts take them."""
-        return [getattr(self, name) for name in self.__slots__]
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueueKeys(QueueKeys):
+    """The keys of a queue of people's own jobs; all but `wake` hold work, none has a TTL."""
+
+    about: str  #: hash id -> priority, key, host and when it was enqueued (ms), in lines
+    since: str  #: sorted set of ids that are ready; score = since when (ms, server clock)
+    lanes: str  #: hash lane -> its number, of lanes with jobs that are ready (`lanes.lua`)
+    free: str  #: list of lanes' numbers that can be used again
+    ring: str  #: sorted set, by text: the lanes of each priority and key in their turns
+    rota: str  #: sorted set of priorities and keys in their turns
+    left: str  #: sorted set: which turn those would have that are not in the rota
+    waiting: str  #: sorted set, by text: what is blocked by a limit
+    blocked: str  #: sorted set of what blocks; score = when to look again (ms, server clock)
+    tally: str  #: hash: numbers of jobs by state and key, of leases by host
+    limits: str  #: hash: how many jobs may be leased at once
+    run: str  #: hash id -> turn, begin (ms) and worker of the last attempt, unless that failed
+    history: str  #: hash id -> JSON: begin (ms), worker and error of attempts that failed
+    result: str  #: hash id -> JSON, of ended jobs that have one
+    done: str  #: sorted set of ids; score = when they ended (ms, server clock)
+    skipped: str  #: sorted set of ids; score = when they ended (ms, server clock)
+    failed: str  #: sorted set of ids that ended as error; score = when (ms, server clock)
+    wake: str  #: channel: something has become ready; no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +83,46 @@ class Keys:
         """The id of the newest refresh, running or not. TTL `RETENTION_S`."""
         return f"{self.prefix}proxies:last_refresh"
 
+    def refresh_ended(self) -> str:
+        """List of the ids of refreshes that have ended, the newest first. TTL `RETENTION_S`."""
+        return f"{self.prefix}proxies:ended_refreshes"
+
+    def refresh_asked(self) -> str:
+        """The site that has too few usable proxies. TTL of a minute."""
+        return f"{self.prefix}proxies:asked"
+
     def pool(self) -> str:
         """Hash proxy key -> JSON record. Holds work: no TTL."""
         return f"{self.prefix}proxies:pool"
 
     def pool_failures(self) -> str:
-        """Hash proxy key -> failures in a row as reported by requests. Holds work: no TTL."""
+        """Hash proxy key -> its failures in a row, when the last was, until when it rests. No TTL.
+
+        Reported by requests; times in seconds on the server's clock.
+        """
         return f"{self.prefix}proxies:failures"
+
+    def pool_odds(self) -> str:
+        """Hash proxy key -> how requests through it went, at all sites. Holds work: no TTL.
+
+        What is not used for days is forgotten by the scripts.
+        """
+        return f"{self.prefix}proxies:odds"
+
+    def pool_touched(self) -> str:
+        """Sorted set of proxy keys; score = when `pool_odds` changed (s, server clock). No TTL."""
+        return f"{self.prefix}proxies:touched"
+
+    def pool_sites(self) -> str:
+        """Sorted set of sites that have picked; score = when last (s, server clock). TTL `RETENTION_S`."""
+        return f"{self.prefix}proxies:sites"
+
+    def pool_site(self, site: str, part: str) -> str:
+        """What is known of proxies at one site, in parts as `proxies/take.py` names them.
+
+        TTL `RETENTION_S`, renewed by picks.
+        """
+        return f"{self.prefix}proxies:site:{site}:{part}"
 
     def pool_meta(self) -> str:
         """Hash with generation and refreshed_at of the pool. No TTL."""
@@ -75,6 +136,10 @@ class Keys:
         """A pool that is being written, before it takes the place of `pool`. TTL of minutes."""
         return f"{self.prefix}proxies:staged:{token}"
 
+    def sources(self) -> str:
+        """Hash of what is known of the sources of proxies, two fields each. TTL of two months."""
+        return f"{self.prefix}proxies:sources"
+
     def refresh_pace(self) -> str:
         """List of what the last chunks took, for the next refresh's timeout. TTL `RETENTION_S`."""
         return f"{self.prefix}proxies:pace"
@@ -86,7 +151,13 @@ class Keys:
     def frontier(self, site: str, job_id: str) -> QueueKeys:
         """The work queue of one scrape job."""
         return QueueKeys(
-            *(self.job(site, job_id, f"frontier:{name}") for name in QueueKeys.__slots__)
+            *(self.job(site, job_id, f"frontier:{field.name}") for field in fields(QueueKeys))
+        )
+
+    def queue(self, name: str) -> JobQueueKeys:
+        """A queue of people's own jobs. Holds work: no TTL."""
+        return JobQueueKeys(
+            *(f"{self.prefix}queue:{name}:{field.name}" for field in fields(JobQueueKeys))
         )
 
     def jobs(self) -> str:
@@ -96,6 +167,10 @@ class Keys:
     def current_jobs(self) -> str:
         """Hash site -> the id of its newest job. No TTL."""
         return f"{self.prefix}sites:current"
+
+    def due_jobs(self) -> str:
+        """Hash site -> the moment of its schedule that was seen to last, and the schedule. No TTL."""
+        return f"{self.prefix}sites:due"
 
     def active_jobs(self) -> str:
         """Set of `site:job_id` that are pending, running or stopping. Holds work: no TTL."""
@@ -118,8 +193,20 @@ class Keys:
         return f"{self.prefix}sites:yield"
 
     def gate(self, site: str, part: str) -> str:
-        """State of the gate of one site: rate, breaker, trials, slots. TTL `GATE_TTL_S`."""
+        """A part of one site's gate, as `gate/lua/common.lua` names them. TTL at least `GATE_TTL_S`."""
         return f"{self.prefix}gate:{site}:{part}"
+
+    def gate_sites(self) -> str:
+        """Sorted set of sites whose gate has a state; score = until when (ms, server clock). Has a TTL."""
+        return f"{self.prefix}gate:sites"
+
+    def robots(self, place: str, part: str = "") -> str:
+        """What the robots.txt of a place says (TTL `RETENTION_S`), or its `claim` (TTL of seconds)."""
+        return f"{self.prefix}robots:{place}:{part}" if part else f"{self.prefix}robots:{place}"
+
+    def gate_calls(self, instance: str = "") -> str:
+        """The channel on which waiters of one process hear that it is their turn; no key."""
+        return f"{self.prefix}gate:calls:{instance}"
 
     def nodes(self) -> str:
         """Sorted set of live worker nodes; score = end of their lease (ms, server clock)."""

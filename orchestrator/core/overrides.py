@@ -6,6 +6,7 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.proxies_section import FieldNames, SourceTable
 from orchestrator.core.service_table import ProbeTable, ServiceTable
 from orchestrator.core.settings import Worker
 from orchestrator.core.source import RESERVED
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _PROBE_KEYS = [f"{key}.{name}" for key in ("ready", "alive") for name in ProbeTable.model_fields]
-#: What stands behind a name of the user's, in the sections that have such.
+_FIELD_KEYS = [f"fields.{name}" for name in FieldNames.model_fields]
+#: What stands behind a name of the user's, in the sections and tables that have such.
 _BEHIND_A_NAME = {
     "worker": list(Worker.model_fields),
     "service": [*ServiceTable.model_fields, *_PROBE_KEYS],
+    "proxies.source": [*SourceTable.model_fields, *_FIELD_KEYS],
 }
+#: The tables of a section whose keys are names of the user's.
+_BEFORE_A_NAME = {"queue": ["max_per_resolver"]}
 
 
 def from_environment(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -66,16 +71,35 @@ def leaves(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 def _dotted(section: str, rest: str, raw: Mapping[str, Any]) -> str:
     """`heavy_concurrency` of the section `worker` is `heavy.concurrency`; names keep their spelling."""
-    keys = _BEHIND_A_NAME.get(section, [])
+    for table in _BEFORE_A_NAME.get(section, []):
+        if rest.startswith(f"{table}_"):
+            names = _table(_table(raw, section), table)
+            return f"{table}.{_spelt(rest.removeprefix(f'{table}_'), names)}"
+    if section == "proxies" and rest.startswith("source_"):
+        tables = _table(_table(raw, section), "source")
+        named = _named("proxies.source", rest.removeprefix("source_"), tables)
+        return f"source.{named}" if named else rest
+    return _named(section, rest, _table(raw, section)) or rest
+
+
+def _named(table: str, rest: str, names: Mapping[str, Any]) -> str:
+    """A name of the user's and a key behind it, dotted; "" when `rest` is not that."""
+    keys = _BEHIND_A_NAME.get(table, [])
     ends = [key for key in keys if rest.endswith("_" + key.replace(".", "_"))]
     if not ends:
-        return rest
+        return ""
     longest = max(ends, key=len)
-    spelt = rest[: -len(longest) - 1]
-    table = raw.get(section)
-    names = table if isinstance(table, dict) else {}
-    same = [name for name in names if name.replace("-", "_") == spelt]
-    return f"{same[0] if same else spelt}.{longest}"
+    return f"{_spelt(rest[: -len(longest) - 1], names)}.{longest}"
+
+
+def _table(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = raw.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _spelt(name: str, names: Mapping[str, Any]) -> str:
+    """Return a name as `names` has it: a variable has no dashes and no small letters."""
+    return next((each for each in names if each.replace("-", "_").lower() == name), name)
 
 
 def _value(text: str) -> object:

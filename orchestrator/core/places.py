@@ -58,8 +58,12 @@ def kept_sockets(home: str) -> str | None:
 
 def socket_fits(home: str) -> bool:
     """Whether a socket can have its place in `data/run`."""
-    longest = os.path.join(run_folder(home), LONGEST_SOCKET_NAME)
-    return len(os.fsencode(longest)) <= LONGEST_SOCKET_PATH
+    return sockets_fit(run_folder(home))
+
+
+def sockets_fit(folder: str) -> bool:
+    """Whether the paths of the sockets in `folder` are short enough."""
+    return len(os.fsencode(os.path.join(folder, LONGEST_SOCKET_NAME))) <= LONGEST_SOCKET_PATH
 
 
 def control_socket(home: str) -> str | None:

@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel, ValidationError
 
-#: Tables whose values are not shown.
-SECRET = frozenset({"env"})
+#: Keys in tables with a name whose values are not shown.
+SECRET = frozenset({"env", "headers", "user", "password", "proxy_user", "proxy_password"})
+#: A key like them in a table without a name.
+_SECRET_KEY = ("gateway", "password")
 #: What pydantic calls a value that stands where a table must be.
 _NO_TABLE = frozenset({"model_type", "model_attributes_type", "dict_type"})
 _PROBE = '{ http = "http://127.0.0.1:8080/" }'
 #: Tables that are mostly written in one line.
 _IN_LINE = {"ready": _PROBE, "alive": _PROBE, "env": '{ NAME = "value" }'}
+
+
+def is_secret(words: list[str]) -> bool:
+    """Whether a key, in its words, is where a secret goes."""
+    return bool(SECRET & set(words[2:])) or tuple(words[:2]) == _SECRET_KEY
 
 
 def describe(
@@ -49,7 +56,7 @@ def _explain(key: str, words: list[str], item: dict[str, Any], model: type[BaseM
     value = item["input"]
     if item["type"] in _NO_TABLE:
         return f"{key}{_shown(value, words)}: {_no_table(key, words[-1], value)}"
-    message = str(item["msg"]).removeprefix("Value error, ")
+    message = str(item["msg"]).removeprefix("Value error, ").replace("tuple", "list")
     return f"{key}{_shown(value, words)}: {message[:1].lower()}{message[1:]}"
 
 
@@ -64,7 +71,7 @@ def _offer(word: str, known: list[str]) -> str:
 def _shown(value: object, words: list[str]) -> str:
     """A value that is short enough and nobody's secret: in a list there may be whole tables."""
     tables = isinstance(value, list) and any(isinstance(item, dict) for item in value)
-    plain = isinstance(value, str | int | float | bool | list) and not SECRET & set(words)
+    plain = isinstance(value, str | int | float | bool | list) and not is_secret(words)
     return f" = {masked(value)!r}"[:120] if plain and not tables else ""
 
 
@@ -72,11 +79,13 @@ def _no_table(key: str, word: str, value: object) -> str:
     if word in _IN_LINE:
         return f"must be a table, like {_IN_LINE[word]}"
     if isinstance(value, list):
-        return f"must be one table: [{key}] in single brackets"
+        return f"must be one table: [{_heading(key)}] in single brackets"
     return "must be a table" if word.isdigit() else f"must be a table, like [{_heading(key)}]"
 
 
 def _heading(key: str) -> str:
+    if key.startswith("proxies.source"):
+        return "proxies.source.NAME"
     return "service.NAME" if key == "service" else key
 
 

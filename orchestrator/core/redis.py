@@ -3,81 +3,96 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-import redis.asyncio
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import LockError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import DataError, LockError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from orchestrator.core.errors import RedisUnavailable
+from orchestrator.core.redis_refusals import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
     "GONE",
-    "AsyncRedis",
     "LockError",
     "Redis",
     "RedisError",
     "ResponseError",
     "connect",
-    "connect_async",
     "refuses_writes",
     "translated",
 ]
 
-AsyncRedis: TypeAlias = redis.asyncio.Redis
-
 #: What redis-py raises when the server is away for the moment.
 GONE = (RedisConnectionError, RedisTimeoutError)
+#: What it repeats if that is all it may repeat: it calls other errors, also these, by names of its own
+#: once a command is on its way.
+_NOT_CONNECTED = (ConnectionRefusedError, FileNotFoundError)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Say in our words that Redis does not answer; also a decorator.
+    """Say in our words that Redis does not answer, or what it refuses; also a decorator.
 
     Raises:
-        RedisUnavailable: for whatever redis-py raises.
+        RedisUnavailable: it does not answer, or not now.
+        ConfigError, DiskFull, IncompatibleData: it wants a password, is full, has somebody else's data.
+        ValueError: the caller gave what cannot be sent; no other try would help.
     """
     try:
         yield
+    except DataError as error:
+        raise ValueError(f"not sent to Redis: {error}") from error
     except RedisError as error:
-        raise RedisUnavailable(
-            f"Redis does not answer: {error}", hint="`orch status` shows what runs"
-        ) from error
+        raise refusal(error) or RedisUnavailable(f"Redis {_said(error)}") from error
 
 
-def connect(url: str, *, timeout: float = 2.0, check: bool = True, retries: int = 3) -> Redis:
+def connect(
+    url: str,
+    *,
+    timeout: float = 2.0,
+    check: bool = True,
+    retries: int = 3,
+    resend: bool = True,
+) -> Redis:
     """Return a client (text replies); with `check`, one that has answered a PING.
 
-    Without `retries` a call to a server that is away fails after `timeout` seconds.
+    Without `retries` a call to a server that is away fails after `timeout` seconds. Without `resend`
+    only connecting is tried again: a command whose reply is lost may have been carried out.
 
     Raises:
-        RedisUnavailable: no answer within `timeout` seconds.
+        RedisUnavailable: no answer within `timeout` seconds, or that of a server which is not ready.
+        ConfigError: it wants another password.
     """
+    backoff = ExponentialBackoff(cap=0.2, base=0.01)
     client: Redis = Redis.from_url(
         url,
         decode_responses=True,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         health_check_interval=10,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), retries),
+        retry=Retry(backoff, retries, GONE if resend else _NOT_CONNECTED),
     )
     if check:
         try:
             _ping(client)
         except RedisError as error:
             client.close()
-            raise RedisUnavailable(
+            raise refusal(error) or RedisUnavailable(
                 f"no answer from Redis within {timeout:g} s: {error}",
                 hint="`orch up` starts it; `orch status` shows what runs",
             ) from error
     return client
+
+
+def _said(error: RedisError) -> str:
+    return f"{'refused' if isinstance(error, ResponseError) else 'does not answer'}: {error}"
 
 
 def _ping(client: Redis) -> None:
@@ -98,14 +113,3 @@ def refuses_writes(client: Redis, key: str) -> str:
     except ResponseError as error:
         return f"takes no writes: {error}"
     return ""
-
-
-def connect_async(url: str, *, timeout: float = 2.0) -> AsyncRedis:
-    """Return an asyncio client (text replies) for the running loop; it connects at first use."""
-    client: AsyncRedis = redis.asyncio.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-    )
-    return client

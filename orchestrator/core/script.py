@@ -7,16 +7,26 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from orchestrator.core.redis import AsyncRedis, Redis
+    from orchestrator.core.redis import Redis
 
 T = TypeVar("T")
+
+
+class AsyncScripts(Protocol):
+    """What a client for an event loop runs scripts by."""
+
+    def evalsha(self, sha: str, numkeys: int, /, *words: Any) -> Awaitable[Any]:
+        """Run one that the server knows."""
+
+    def eval(self, script: str, numkeys: int, /, *words: Any) -> Awaitable[Any]:
+        """Run one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class Call(Generic[T]):
             reply = client.eval(self.script.text, len(self.keys), *words)
         return self.parse(reply)
 
-    async def run_async(self, client: AsyncRedis) -> T:
+    async def run_async(self, client: AsyncScripts) -> T:
         """The same on an event loop."""
         words = (*self.keys, *self.args)
         asked = _cancellations()

@@ -10,15 +10,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.core.built_in import WORKER
 from orchestrator.core.errors import ConfigError
+from orchestrator.core.gateway_section import GatewaySection
+from orchestrator.core.proxies_section import ProxiesSection
+from orchestrator.core.queue_section import QueueSection
 from orchestrator.core.queues import QUEUES, Queue
 from orchestrator.core.section import Duration, Section
 from orchestrator.core.service_table import ServiceTable  # noqa: TC001  (pydantic reads it)
-
-Scheme = Literal["http", "https", "socks4", "socks5"]
-
-#: The service of `[worker]`; that of `[worker.NAME]` has the name behind it and a hyphen.
-WORKER = "worker"
 
 MOST_CHILDREN = 256
 
@@ -73,6 +72,8 @@ class Worker(Section):
 
     concurrency: Annotated[int | Literal["auto"], BeforeValidator(_concurrency)] = 8
     queues: Annotated[tuple[Queue, ...], BeforeValidator(_list), AfterValidator(_once)] = QUEUES
+    #: A child that has used so much memory is replaced after its task; 0: never.
+    recycle_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 500
 
     def slots(self) -> int:
         """How many tasks run at once."""
@@ -114,33 +115,15 @@ class WorkerSection(Worker):
             raise ConfigError((f"{service}: there is no table [worker.{table}]",)) from None
 
 
-class ProxiesSection(Section):
-    """Where candidates come from and how they are judged."""
-
-    sources: tuple[str, ...] = ()
-    default_scheme: Scheme = "http"
-    judges: Annotated[tuple[str, ...], Field(min_length=1)] = ("http://httpbin.org/get",)
-    check_timeout: Annotated[Duration, Field(gt=0, le=120)] = 8.0
-    min_usable: Annotated[int, Field(ge=0)] = 10
-    fresh_for: Annotated[Duration, Field(gt=0)] = 1800.0
-    source_timeout: Annotated[Duration, Field(gt=0, le=600)] = 20.0
-    in_flight: Annotated[int, Field(ge=1, le=5000)] = 500
-
-    @field_validator("judges")
-    @classmethod
-    def _http(cls, judges: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [judge for judge in judges if urlsplit(judge).scheme not in {"http", "https"}]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} must start with http:// or https://")
-        return judges
-
-
 class SitesSection(Section):
     """What holds for the jobs of all sites."""
 
     slice: Annotated[Duration, Field(ge=1, le=600)] = 60.0
     max_undrained_mb: Annotated[int, Field(ge=1, le=4096)] = 64
     shards_per_job: Annotated[int, Field(ge=1, le=64)] = 2
+    keep_runs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    #: A machine with less free memory begins no new shard; 0: never mind.
+    min_free_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 200
 
 
 class Settings(Section):
@@ -149,5 +132,7 @@ class Settings(Section):
     redis: RedisSection = RedisSection()
     worker: WorkerSection = WorkerSection()
     proxies: ProxiesSection = ProxiesSection()
+    gateway: GatewaySection = GatewaySection()
     sites: SitesSection = SitesSection()
+    queue: QueueSection = QueueSection()
     service: dict[str, ServiceTable] = Field(default_factory=dict)
