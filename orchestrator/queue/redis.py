@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.core.keys import QueueKeys
-    from orchestrator.core.redis import AsyncRedis, Redis
+    from orchestrator.core.redis import Redis
+    from orchestrator.core.script import AsyncScripts
     from orchestrator.queue.model import Lease, NewJob, Result, Stats
 
 
@@ -120,7 +121,7 @@ class RedisQueue:
 class AsyncRedisQueue:
     """The same queue for an event loop; each method as in `RedisQueue`."""
 
-    def __init__(self, client: AsyncRedis, keys: QueueKeys) -> None:
+    def __init__(self, client: AsyncScripts, keys: QueueKeys) -> None:
         self._client = client
         self._verbs = Verbs(keys)
 

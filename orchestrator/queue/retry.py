@@ -27,13 +27,17 @@ class GiveUp:
 class RetryPolicy:
     """Exponential backoff with full jitter; what the server asks for is honoured in full.
 
+    On top of either come 0 to `jitter` seconds: those who were sent away together do not come back
+    together, even if the server named one time for all.
+
     >>> policy = RetryPolicy(max_attempts=3, backoff=Backoff(base=1, cap=60))
     >>> policy.decide(1), policy.decide(2, retry_after=30), policy.decide(3)
-    (RetryAt(delay=1.0), RetryAt(delay=30), GiveUp(reason='out of attempts (3)'))
+    (RetryAt(delay=1.0), RetryAt(delay=30.0), GiveUp(reason='out of attempts (3)'))
     """
 
     max_attempts: int = 3
     backoff: Backoff = _BACKOFF
+    jitter: float = 0.0
 
     def decide(
         self,
@@ -43,7 +47,7 @@ class RetryPolicy:
         *,
         permanent: bool = False,
     ) -> RetryAt | GiveUp:
-        """Decide after the failed `attempt` (1, 2, …); `draw` (0..1) is the jitter.
+        """Decide after the failed `attempt` (1, 2, …); `draw` (0..1) is drawn evenly.
 
         A `permanent` error is not tried again. `retry_after` (seconds) bounds the wait from below.
         """
@@ -51,4 +55,5 @@ class RetryPolicy:
             return GiveUp("permanent error")
         if attempt >= self.max_attempts:
             return GiveUp(f"out of attempts ({attempt})")
-        return RetryAt(max(self.backoff.delay(attempt, draw), retry_after or 0.0))
+        wait = max(self.backoff.delay(attempt, draw), retry_after or 0.0)
+        return RetryAt(wait + self.jitter * draw)

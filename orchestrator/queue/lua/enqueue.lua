@@ -1,4 +1,4 @@
--- enqueue(queue…; most, count, then id, payload, priority, delay_ms of each) -> how many were new
---   most   ids that the queue may know, -1 for any number: nothing is added beyond it
---   Idempotent by id: an id that was ever known is left as it is.
-return add_all(3, tonumber(ARGV[2]), tonumber(ARGV[1]))
+-- enqueue(queue…; conflict, most, count, then the words of each new job) -> how many were new
+--   conflict   ignore, update or requeue: what becomes of known ids; a frontier ignores them
+--   most       ids that the queue may know, -1 for any number: nothing is added beyond it
+return add_all(4, tonumber(ARGV[3]), tonumber(ARGV[2]), ARGV[1])

@@ -1,12 +1,11 @@
--- extend(queue…; ttl_ms, then id, token of each) -> ids whose token is not current any more
+-- extend(queue…; ttl_ms, then id, token of each) -> numbers of those whose token is not current any more
 --   A lease that ran out is never revived.
-local lost = {}
+local lost, ends = {}, whole(now + ARGV[1])
 for at = 2, #ARGV, 2 do
-  local id = ARGV[at]
-  if holds(id, ARGV[at + 1]) then
-    redis.call('ZADD', leased, string.format('%.0f', now_ms() + ARGV[1]), id)
+  if holds(ARGV[at], ARGV[at + 1]) then
+    redis.call('ZADD', leased, ends, ARGV[at])
   else
-    lost[#lost + 1] = id
+    lost[#lost + 1] = at / 2
   end
 end
 return lost

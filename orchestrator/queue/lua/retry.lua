@@ -6,5 +6,8 @@ if not holds(id, held) then
 end
 end_lease(id)
 redis.call('HSET', last_error, id, why)
-make_delayed(id, delay_ms)
+if closed then
+  closed(id, why)
+end
+make_delayed(id, 'i', delay_ms)
 return 1
