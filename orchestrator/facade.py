@@ -8,7 +8,6 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from orchestrator.celery_app.app import make_app
 from orchestrator.core import mark
 from orchestrator.core.clock import SYSTEM, Deadline, wait_until
 from orchestrator.core.context import Context
@@ -22,20 +21,21 @@ from orchestrator.core.errors import (
 from orchestrator.supervise import specs
 from orchestrator.supervise.control import ask, checked
 from orchestrator.supervise.supervisor import Supervisor
-from proxies.pool import Pool
-from proxies.refresh import Refresher
-from sites.jobs import SiteJobs
+from proxies.pool.pool import Pool
+from sites.definition.needs import wants_proxies
+from sites.job.state import ACTIVE
+from sites.jobs.jobs import SiteJobs
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
-    from types import FrameType, TracebackType
+    from types import FrameType
 
     from celery import Celery
 
-    from proxies.outcome import RefreshOutcome
-    from proxies.refresh import OnProgress
-    from sites.jobs import Job
+    from proxies.refresh.outcome import RefreshOutcome
+    from proxies.refresh.refresh import OnProgress, Refresher
+    from sites.job.job import Job
 
 #: How long a start or a stop of services may take before we say so, in seconds.
 SERVICES_S = 120.0
@@ -68,6 +68,8 @@ class Orchestrator:
     @cached_property
     def app(self) -> Celery:
         """The Celery application of the home."""
+        from orchestrator.celery_app.app import make_app  # noqa: PLC0415 (0.1 s, for those who send)
+
         return make_app(self.context)
 
     @cached_property
@@ -78,12 +80,14 @@ class Orchestrator:
     @cached_property
     def proxies(self) -> Refresher:
         """Refreshing, and waiting for it."""
+        from proxies.refresh.refresh import Refresher  # noqa: PLC0415 (0.1 s, as above)
+
         return Refresher(self.context, self.app)
 
     @cached_property
     def sites(self) -> SiteJobs:
         """Site jobs."""
-        return SiteJobs(self.context, self.app)
+        return SiteJobs(self.context, lambda: self.app)
 
     # supervising
 
@@ -94,12 +98,7 @@ class Orchestrator:
             self._old_term = signal.signal(signal.SIGTERM, _leave)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.stop_all()
         finally:
@@ -219,7 +218,12 @@ class Orchestrator:
     # sites
 
     def start_site_scraper(
-        self, site: str, *, timeout: float | None = None, on_progress: OnProgress = None
+        self,
+        site: str,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress = None,
+        changed_only: bool = False,
     ) -> Job:
         """Start the job of a site, or return the one that runs; with fresh proxies if it wants them.
 
@@ -229,7 +233,7 @@ class Orchestrator:
             DeadlinePassed: the refresh did not end in time.
         """
         self._have_proxies(site, timeout, on_progress)
-        return self.sites.start(site)
+        return self.sites.start(site, changed_only=changed_only)
 
     def resume_site_scraper(
         self, site: str, *, timeout: float | None = None, on_progress: OnProgress = None
@@ -249,20 +253,17 @@ class Orchestrator:
 
     def active_sites(self) -> list[str]:
         """Names of the sites whose jobs are not finished."""
-        active = {"pending", "running", "stopping"}
-        return [row["site"] for row in self.sites.status(None) if row["state"] in active]
+        return [row["site"] for row in self.sites.status(None) if row["state"] in ACTIVE]
 
     def _have_proxies(self, site: str, timeout: float | None, on_progress: OnProgress) -> None:
-        wish = self.sites.definition(site).proxies
-        if wish == "never" or (wish == "prefer" and not self.context.settings.proxies.sources):
+        definition = self.sites.definition(site)
+        if not wants_proxies(definition, sources=self.context.settings.proxies.has_sources):
             return
         usable = self.wait_for_proxies(timeout=timeout, on_progress=on_progress)
-        if wish == "require" and not usable:
-            raise UsableProxiesMissing(
-                f"{site} requires proxies, and none is usable",
-                hint="name lists in orch.toml ([proxies] sources = [...]), then "
-                "`orch proxies refresh` shows why which was refused",
-            )
+        if definition.proxies == "require" and not usable:
+            hint = "name lists in orch.toml ([proxies] sources = [...]), then "
+            hint += "`orch proxies refresh` shows why which was refused"
+            raise UsableProxiesMissing(f"{site} requires proxies, and none is usable", hint=hint)
 
     def _supervise(self) -> None:
         supervisor = Supervisor(self.context.home.make(), specs.build(self.context.config))

@@ -26,7 +26,7 @@ TASK_MODULES = (
 HARD_LIMIT_S = 900
 SOFT_LIMIT_S = 840
 
-#: How often beat asks for running jobs to be topped up and reaped, in seconds.
+#: How often beat asks for running jobs and refreshes to be looked after, in seconds.
 TICK_EVERY_S = 5.0
 
 _SOCKET = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_interval": 10}
@@ -102,12 +102,13 @@ _WORKER = {
 
 _BEAT = {
     "beat_scheduler": "orchestrator.celery_app.beat:MarkingScheduler",
-    "beat_max_loop_interval": 1,
+    "beat_max_loop_interval": 0.5,  # so soon a dead shard is seen
     "beat_schedule": {
-        "tick": {
-            "task": "sites.tasks.tick",
+        name: {
+            "task": task,
             "schedule": TICK_EVERY_S,
             "options": {"expires": TICK_EVERY_S, "ignore_result": True},
         }
+        for name, task in {"tick": "sites.tasks.tick", "tend": "proxies.tasks.tend"}.items()
     },
 }

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from orchestrator.celery_app.consumer import unconsumed
 from orchestrator.celery_app.patience import Activity, FairClock, Owed, Standstill
+from orchestrator.core import memory
 from orchestrator.core.clock import SYSTEM
 from orchestrator.core.errors import OrchError, RedisUnavailable
 from orchestrator.core.mark import Mark
@@ -110,7 +111,8 @@ class Heartbeat(threading.Thread):
     def _renew(self, redis: Redis, active: int) -> None:
         if redis.get(self._context.keys.canary(self._facts["node"])) in self._out:
             self._out.clear()
-        node = replace(self._restorer.node, active=active)
+        short = memory.short(self._context.settings.sites.min_free_mb)
+        node = replace(self._restorer.node, active=active, short=short)
         Nodes(redis, self._context.keys).renew(node)
         self._restorer.renew(redis)
 

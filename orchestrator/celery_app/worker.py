@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from billiard import current_process
@@ -47,12 +48,17 @@ def run_worker(context: Context) -> None:
         stopping.touch()
         heartbeat.stop()
 
+    def child_ends(exitcode: int, **_: Any) -> None:
+        if stopping.exists():  # nobody hears of it any more, and billiard would wait for that 1 s
+            os._exit(exitcode)
+
     quieten()
+    signals.worker_process_shutdown.connect(child_ends, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.worker_shutting_down.connect(shutting_down, weak=False)
     show_progress(board)
     be_patient()
-    _main(app, facts)
+    _main(app, facts, context.settings.worker.of(context.service).recycle_mb)
 
 
 def show_progress(board: progress.Board) -> None:
@@ -98,7 +104,9 @@ def _restorer(app: Celery, context: Context, facts: dict[str, Any]) -> Restorer:
     return restorer
 
 
-def _main(app: Celery, facts: dict[str, Any]) -> None:
+def _main(app: Celery, facts: dict[str, Any], recycle_mb: int) -> None:
+    # Between two tasks, so between two slices: never within.
+    recycle = ["--max-memory-per-child", str(recycle_mb * 1000)] if recycle_mb else []
     app.worker_main(
         [
             "worker",
@@ -106,6 +114,7 @@ def _main(app: Celery, facts: dict[str, Any]) -> None:
             *("--pool", "prefork"),
             *("--concurrency", str(facts["slots"])),
             *("--queues", ",".join(facts["queues"])),
+            *recycle,
             "--without-mingle",
             "--without-gossip",
             *("--loglevel", "INFO"),

@@ -140,7 +140,7 @@ class World:
         site = self._child(
             "site", "orchestrator.demo.site", str(self._pages), "--log", str(self.access_log)
         )
-        judge = self._child("judge", "proxies.judge", "--port", "0")
+        judge = self._child("judge", "proxies.check.judge", "--port", "0")
         proxies = [(plan, self._proxy(plan)) for plan in PLANS]
         deadline = Deadline.after(START_TIMEOUT_S)
         self.site_port = self._port(site, deadline)

@@ -18,12 +18,16 @@ NODE_TTL_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A live worker: `slots` tasks at once, `active` of them taken, from the queues it `takes`."""
+    """A live worker: `slots` tasks at once, `active` of them taken, from the queues it `takes`.
+
+    `short` says why it takes no new shards, though it takes them: its machine has too little memory.
+    """
 
     name: str
     slots: int
     active: int
     takes: tuple[str, ...] = QUEUES
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,9 @@ class Nodes:
         """Say that `node` lives."""
         with self.redis.pipeline() as pipe:
             pipe.zadd(self.keys.nodes(), {node.name: self._now() + NODE_TTL_S})
-            facts = json.dumps(
-                {"slots": node.slots, "active": node.active, "takes": list(node.takes)}
-            )
-            pipe.set(self.keys.node(node.name), facts, ex=NODE_TTL_S)
+            facts = {"slots": node.slots, "active": node.active, "takes": list(node.takes)}
+            text = json.dumps({**facts, "short": node.short})
+            pipe.set(self.keys.node(node.name), text, ex=NODE_TTL_S)
             pipe.execute()
 
     def leave(self, name: str) -> None:
@@ -73,4 +76,5 @@ class Nodes:
 
 def _node(name: str, facts: dict[str, Any]) -> Node:
     """Read what a node of any version wrote."""
-    return Node(name, facts["slots"], facts["active"], tuple(facts.get("takes", QUEUES)))
+    takes, short = tuple(facts.get("takes", QUEUES)), facts.get("short", "")
+    return Node(name, facts["slots"], facts["active"], takes, short)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from celery import __version__ as celery_version
 
-from orchestrator.core import config, declared
+from orchestrator.core import config
+from orchestrator.core.built_in import BUILT_IN
 from orchestrator.core.clock import Deadline
 from orchestrator.core.errors import NotRunning, OrchError
 from orchestrator.core.redis import RedisError, connect
 from orchestrator.supervise import redis_binary
 from orchestrator.supervise.control import ask
 from orchestrator.supervise.state import StateFile
+from sites.results.aside import aside_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +49,7 @@ def examine(home: Home, overrides: Mapping[str, str]) -> list[Finding]:
         "open files": _files,
         "celery": _celery,
         "supervisor": lambda: _supervisor(home),
+        "results": lambda: _results(home),
     }
     try:
         loaded = config.load(home, overrides)
@@ -79,7 +82,7 @@ def _configuration(loaded: Config) -> Finding:
     loaded.require_commands()
     home = loaded.home
     told = str(home.config_file) if home.config_file.exists() else "all defaults"
-    more = {*loaded.settings.worker.named, *loaded.settings.service} - {*declared.BUILT_IN}
+    more = {*loaded.settings.worker.named, *loaded.settings.service} - {*BUILT_IN}
     besides = f"; besides orch's own services: {', '.join(sorted(more))}" if more else ""
     return Finding("configuration", ok=True, told=told + besides)
 
@@ -112,6 +115,14 @@ def _celery() -> Finding:
     # 5.7.0 ends its own worker when Redis restarts while a message is unacknowledged.
     fine = celery_version.startswith("5.6.")
     return Finding("celery", fine, celery_version, "install orch again: it wants celery 5.6")
+
+
+def _results(home: Home) -> Finding:
+    path = aside_file(home)
+    if not path.exists():
+        return Finding("results", ok=True, told="all could be read")
+    told = f"some could not be read, and were set aside: {path}"
+    return Finding("results", ok=False, told=told, mend="look at why (`why`), then delete the file")
 
 
 def _supervisor(home: Home) -> Finding:

@@ -18,7 +18,7 @@ from orchestrator.operate.launch import bring_up, request
 from orchestrator.operate.visit import Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from orchestrator.core.config import Config
@@ -87,19 +87,33 @@ def run(
     except ValueError as error:
         raise ConfigError((f"run: {error}",)) from error
     loaded = config.load(home, overrides)
+    try:
+        with services(home, overrides, say) as signals, foreground.held_back() as mask:
+            signals.end_us = False
+            return foreground.run(program, words, _environment(loaded), mask)
+    except Told as told:
+        return foreground.SIGNALLED + told.number
+
+
+@contextlib.contextmanager
+def services(
+    home: Home, overrides: Mapping[str, str], say: Callable[[str], None]
+) -> Iterator[Signals]:
+    """Have the services for a while: what runs already is used, and only what is started here is stopped.
+
+    Raises:
+        Told: (a KeyboardInterrupt) a signal came; what was started is stopped first.
+        ConfigError: the configuration is wrong; nothing was started.
+        OrchError: the services did not come up, or not down.
+    """
     home.make()
     with Visit(home) as visit, Signals(visit) as signals:
         try:
             _come_up(visit, home, overrides, say)
-            with foreground.held_back() as mask:
-                signals.end_us = False
-                code = foreground.run(program, words, _environment(loaded), mask)
-        except Told as told:
-            code = foreground.SIGNALLED + told.number
+            yield signals
         finally:
             signals.end_us = False
             visit.leave(Deadline.after(DOWN_S))
-    return code
 
 
 def _come_up(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import places
@@ -20,8 +21,8 @@ from orchestrator.core.version import VERSION
 from orchestrator.operate import detached
 from orchestrator.operate.detached import Detached
 from orchestrator.operate.order import UP_S, make_order, time_for
-from orchestrator.supervise import specs
 from orchestrator.supervise.control import ask, checked
+from orchestrator.supervise.order import in_order
 from orchestrator.supervise.ownership import launched
 from orchestrator.supervise.program import PROGRAM, become
 from orchestrator.supervise.service import ServiceSpec
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.01
 #: A supervisor that does not answer for so long is there all the same, in seconds.
 LOOK_S = 5.0
+#: Stands for the pid of a supervisor that does not answer.
+SILENT = -1
 #: While somebody else holds the lock, we try again so often, in seconds.
 AGAIN_S = 0.1
 #: A detached start that failed, or met Ctrl+C, is stopped again within this time, in seconds.
@@ -64,11 +67,11 @@ def bring_up(
         ServiceFailed: a service did not become ready; nothing is left running.
     """
     deadline = Deadline.after(timeout_s or UP_S)
-    if _is_up(home):
+    while (running := _who_is_up(home)) is not None:
         try:
             return _second(home, overrides, services, say, deadline)
         except (Busy, NotRunning):  # it is being stopped: start anew when it has
-            if not wait_until(lambda: not _is_up(home), deadline):
+            if not wait_until(partial(_is_over, home, running), deadline):
                 raise
     if not detach:
         become(make_order(home, overrides, services, detach=False))
@@ -89,13 +92,14 @@ def bring_down(home: Home, deadline: Deadline) -> bool:
     """
     while True:
         try:
+            doomed = request(home, "status", None, deadline)["supervisor"]["pid"]
             _ask(home, {"do": "stop"}, deadline)
         except NotRunning:
             stopped = _stop_leftovers(home)
             if stopped is not None:
                 return stopped
         else:
-            if wait_until(lambda: not _is_up(home), deadline):
+            if wait_until(partial(_is_over, home, doomed), deadline):
                 return True
         deadline.require("the services are still stopping; `orch status` shows which")
         deadline.clock.sleep(AGAIN_S)
@@ -246,14 +250,20 @@ def _reload(home: Home, order: dict[str, Any], deadline: Deadline) -> float:
             return float(answer["supervisor"]["since"])
 
 
-def _is_up(home: Home) -> bool:
+def _who_is_up(home: Home) -> int | None:
+    """The pid of the supervisor; None when there is none, `SILENT` when it does not answer."""
     try:
-        _ask(home, {"do": "status"}, Deadline.after(LOOK_S))
+        status = _ask(home, {"do": "status"}, Deadline.after(LOOK_S))
     except NotRunning:
-        return False
+        return None
     except DeadlinePassed:
-        return True
-    return True
+        return SILENT
+    return int(status["supervisor"]["pid"])
+
+
+def _is_over(home: Home, supervisor: int) -> bool:
+    """Whether that one has ended; whoever waited for it may have started the next one by now."""
+    return _who_is_up(home) not in (supervisor, SILENT)
 
 
 def _stop_leftovers(home: Home) -> bool | None:
@@ -265,7 +275,7 @@ def _stop_leftovers(home: Home) -> bool | None:
     if not left and not launched(home.path):
         return False
     recorded = {name: running.spec for name, running in left.items()}
-    declared = [spec.to_json() for spec in specs.in_order(recorded)]
+    declared = [spec.to_json() for spec in in_order(recorded)]
     order = {"home": str(home.path), "specs": declared, "only_stop": True}
     asked = json.dumps(order).encode()
     done = subprocess.run(PROGRAM, input=asked, stderr=subprocess.PIPE, check=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import config
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.source import digest
-from orchestrator.supervise import specs
+from orchestrator.operate import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,17 +27,19 @@ def make_order(
         ConfigError: with every problem of the configuration.
         Unavailable: something that is needed is not there.
     """
-    loaded = config.load(home, overrides)
-    home.make()
-    declared = specs.build(loaded)
-    names = [spec.name for spec in declared]
+    specs = remembered.recall(home, overrides)
+    if specs is None:
+        # Only now: what reads and checks a configuration takes longer to load than all the rest.
+        declaration = importlib.import_module("orchestrator.operate.declaration")
+        specs = remembered.keep(home, overrides, declaration.declare(home, overrides))
+    names = [raw["name"] for raw in specs]
     there = f"there are: {', '.join(names)}"
     wrong = [f"no such service: {name}; {there}" for name in services or () if name not in names]
     if wrong:
         raise ConfigError(tuple(wrong))
     return {
         "home": str(home.path),
-        "specs": [spec.to_json() for spec in declared],
+        "specs": specs,
         "wanted": services or None,
         "foreground": not detach,
         "source": digest(str(home.path), overrides),

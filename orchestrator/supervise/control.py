@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import selectors
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 #: A request longer than this comes from nobody we know, in bytes.
 LONGEST_REQUEST = 1_048_576
+#: Callers at a time; one more, and whoever has said nothing for longest is dropped.
+MOST_CALLERS = 300
+#: They may hold one in so many of our open files: probes, logs and children need some too.
+SHARE = 3
 
 
 class Handler(Protocol):
@@ -42,6 +47,7 @@ class ControlServer:
         self._selector = selector
         self._handler = handler
         self._buffers: dict[socket.socket, bytes] = {}
+        self._most = _most_callers()
         path.unlink(missing_ok=True)  # the lock is held: nobody else listens there
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -67,6 +73,8 @@ class ControlServer:
                 self._drop(next(iter(self._buffers)))
             return
         client.setblocking(False)
+        while len(self._buffers) >= self._most:
+            self._drop(next(iter(self._buffers)))
         self._buffers[client] = b""
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
 
@@ -158,3 +166,10 @@ def error_of(code: int, text: str, log_tail: tuple[str, ...] = ()) -> OrchError:
         return Busy(text)
     service, _, reason = text.partition(": ")
     return ServiceFailed(service, reason, log_tail)
+
+
+def _most_callers() -> int:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return MOST_CALLERS
+    return min(MOST_CALLERS, max(1, files // SHARE))

@@ -32,6 +32,7 @@ class Activity:
     """What a process did up to now; all zero when nobody knows (another machine, macOS)."""
 
     cpu_s: float = 0.0
+    runnable: bool = False  #: it has a processor, or would if others did not use them all
     disk_wait: bool = False
     suspended: bool = False
 
@@ -44,8 +45,8 @@ class Activity:
         others = [process_stat(other) for other in session(pid)] if with_children else []
         stats = [main, *(other for other in others if other)]
         ticks = sum(found.cpu_ticks for found in stats)
-        waits = any(found.state == "D" for found in stats)
-        return cls(ticks / _TICKS_A_SECOND, waits, main.state in "Tt")
+        states = {found.state for found in stats}
+        return cls(ticks / _TICKS_A_SECOND, "R" in states, "D" in states, main.state in "Tt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,18 @@ def judge(
     """Decide on one more answer (or none); return the silence to remember.
 
     A suspended process is hung one miss earlier: it burns nothing and will not answer. One that uses
-    the processor, or waits for the disk, is unhealthy for `spec.busy_s` before it counts as hung.
+    a processor, or waits for one or for the disk, is unhealthy for `spec.busy_s` before it is hung.
     """
-    if result.ok:
-        return Verdict.FINE, None
-    if result.alive:
-        return Verdict.UNHEALTHY, None
+    if result.ok or result.alive:
+        return Verdict.FINE if result.ok else Verdict.UNHEALTHY, None
+    if result.unasked:
+        return Verdict.UNCERTAIN, silence
+    return _judge_a_miss(silence, activity, now, spec)
+
+
+def _judge_a_miss(
+    silence: Silence | None, activity: Activity, now: float, spec: ProbeSpec
+) -> tuple[Verdict, Silence | None]:
     since = silence.since if silence else now - spec.timeout_s
     misses = silence.misses + 1 if silence else 1
     heard = Silence(since, misses, now, activity)
@@ -88,4 +95,5 @@ def judge(
 
 def _is_busy(before: Silence, activity: Activity, now: float) -> bool:
     spent = activity.cpu_s - before.activity.cpu_s
-    return activity.disk_wait or spent >= BUSY_SHARE * max(now - before.at, 0.001)
+    wanted = before.activity.runnable and activity.runnable
+    return wanted or activity.disk_wait or spent >= BUSY_SHARE * max(now - before.at, 0.001)

@@ -32,6 +32,8 @@ _S = ServiceState
 ASKED = frozenset({_S.STARTING, _S.READY, _S.UNHEALTHY})
 #: A Redis that loads its data is given this much longer, in seconds.
 LOADING_S = 60.0
+#: After the loop stood still a service that stood still too has so long to say that it lives, in seconds.
+WAKE_UP_S = 5.0
 LOG_TAIL_LINES = 20
 #: A silent one that was there before us is asked for this part of the start's time.
 PATIENCE = 0.4
@@ -131,13 +133,13 @@ class Keeper(Standing):
     def forgive(self, now: float, stood_s: float) -> None:
         """The loop itself stood still for so long: what was asked before says nothing.
 
-        Perhaps the service stood still too: all that it was given time for goes on where it was.
+        Perhaps the service did too: all that it was given time for goes on where it was.
         """
         self.pulse.cancel()
         if self.state is _S.STARTING:
             self.pulse.again_soon(now)
         else:
-            self.pulse.again_later(now)
+            self.pulse.again_later(now + WAKE_UP_S)
         self._silence = None
         self._deadline += stood_s
         self._retry_at += stood_s if self._retry_at > now - stood_s else 0.0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.clock import Deadline, wait_until
 from orchestrator.core.errors import BinaryMissing, ServiceFailed
+from orchestrator.core.warden import pidfd
 from orchestrator.supervise.ownership import Identity, family, identify, related
 
 if TYPE_CHECKING:
@@ -64,12 +65,12 @@ class Process:
             raise BinaryMissing(f"{spec.name}: {error.filename} is not there") from error
         except OSError as error:
             raise ServiceFailed(spec.name, f"cannot be started: {error.strerror}") from error
-        return cls(identify(child.pid), launch, _pidfd(child.pid), child)
+        return cls(identify(child.pid), launch, pidfd(child.pid), child)
 
     @classmethod
     def adopt(cls, identity: Identity, launch: str) -> Process | None:
         """Take over a process of an earlier supervisor; None when it is no longer there."""
-        handle = _pidfd(identity.pid)
+        handle = pidfd(identity.pid)
         if not identity.alive:  # checked after opening: from here on the handle is this process
             _close(handle)
             cls(identity, launch, -1).ended()  # reaps a child of the program that we were before
@@ -116,7 +117,7 @@ class Process:
         return len(killed)
 
     def _kill_relative(self, pid: int) -> None:
-        handle = _pidfd(pid)
+        handle = pidfd(pid)
         try:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if handle < 0:
@@ -158,16 +159,6 @@ def end_now(processes: Sequence[Process], clock: Clock, *, grace_s: float = 5.0)
 
 def _all_ended(processes: Sequence[Process]) -> bool:
     return all(process.ended() for process in processes)
-
-
-def _pidfd(pid: int) -> int:
-    opener = getattr(os, "pidfd_open", None)  # Linux only; elsewhere the loop looks every 0.2 s
-    if opener is None:
-        return -1
-    try:
-        return int(opener(pid))
-    except OSError:
-        return -1
 
 
 def _close(handle: int) -> None:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from orchestrator.core.declared import BUILT_IN
+from orchestrator.core.built_in import GATEWAY, WORKER
+from orchestrator.core.built_in import kind as kind_of
 from orchestrator.core.files import private_folder, write_atomically
-from orchestrator.core.needs import in_order as by_needs
+from orchestrator.core.gateway_section import parts
 from orchestrator.core.overrides import variables
 from orchestrator.core.queues import CONTROL
-from orchestrator.core.settings import WORKER, Worker
+from orchestrator.core.settings import Worker
 from orchestrator.core.version import VERSION
 from orchestrator.supervise import declared, redis_binary
+from orchestrator.supervise.order import in_order
 from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from orchestrator.core.config import Config
-
-#: In the order of starting; stopping is the other way round.
-ORDER = BUILT_IN
 
 #: The first version whose process title can be switched off.
 TITLES_OPTIONAL = (6, 2)
@@ -64,18 +62,6 @@ def of_celery(config: Config) -> list[str]:
     return [*workers, "beat", "results"]
 
 
-def in_order(recorded: Mapping[str, ServiceSpec]) -> list[ServiceSpec]:
-    """Sort specs, ours first: each comes after what it needs; stopping is the other way round."""
-    ours = [name for kind in ORDER for name in recorded if _kind(name) == kind]
-    names = dict.fromkeys([*ours, *recorded])
-    order = by_needs({name: recorded[name].needs for name in names})
-    return [recorded[name] for name in order]
-
-
-def _kind(name: str) -> str:
-    return WORKER if name.startswith(f"{WORKER}-") else name
-
-
 def _built_in(config: Config) -> list[ServiceSpec]:
     workers = config.settings.worker.named
     # Ticks are short work. Whoever takes it is up before beat, and stops after it.
@@ -84,7 +70,7 @@ def _built_in(config: Config) -> list[ServiceSpec]:
         _redis(config),
         # It writes down what the workers bring until their last word.
         replace(
-            _python(config, "results", ("redis",), "sites.drain", start=20.0, silence=30.0),
+            _python(config, "results", ("redis",), "sites.shared.drain", start=20.0, silence=30.0),
             outlives=tuple(workers),
         ),
         *(
@@ -94,7 +80,23 @@ def _built_in(config: Config) -> list[ServiceSpec]:
         _python(
             config, "beat", ("redis", *ticked[:1]), "orchestrator.celery_app", "beat", start=20.0
         ),
+        *_gateway(config),
     ]
+
+
+def _gateway(config: Config) -> list[ServiceSpec]:
+    listen = config.settings.gateway.listen
+    if listen is None:
+        return []
+    spec = _python(config, GATEWAY, ("redis",), "proxies.gateway", start=20.0)
+    return [replace(spec, probe=ProbeSpec("http", _health(*parts(listen)), every_s=2.0))]
+
+
+def _health(host: str, port: int) -> str:
+    """Where the gateway is asked how it is: one that listens everywhere, at its loopback address."""
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://[{host}]:{port}/health" if ":" in host else f"http://{host}:{port}/health"
 
 
 def _auto(config: Config, name: str) -> bool:
@@ -159,7 +161,7 @@ def _python(
     silence: float = WORKER_SILENCE_S,
 ) -> ServiceSpec:
     home = config.home
-    halt = (sys.executable, "-m", "sites.halt")
+    halt = (sys.executable, "-m", "sites.shared.halt")
     return ServiceSpec(
         name=name,
         command=(sys.executable, "-m", *module),
@@ -173,7 +175,7 @@ def _python(
         log=_log(config, name),
         probe=ProbeSpec("mark", str(home.mark(name)), every_s=2.0, threshold=2, max_age_s=silence),
         # A worker ends warm on TERM (its shards end their slices), cold on QUIT.
-        stop=(("TERM", 8.0), ("QUIT", 2.0)) if _kind(name) == WORKER else (("TERM", 8.0),),
+        stop=(("TERM", 8.0), ("QUIT", 2.0)) if kind_of(name) == WORKER else (("TERM", 8.0),),
         start_timeout_s=start,
         # One stops the sites for all: another worker that stops alone leaves them to the rest.
         before_stop=halt if name == WORKER else (),
@@ -186,9 +188,11 @@ def _settings_digest(config: Config, name: str) -> str:
     settings = config.settings
     read = settings.model_dump(mode="json", include={"proxies", "sites"})
     read["redis"] = settings.redis.model_dump(include={"url", "prefix"})
+    if name == GATEWAY:
+        read[GATEWAY] = settings.gateway.model_dump(mode="json")
     if name in settings.worker.named:
         worker = settings.worker.named[name]
-        read["worker"] = worker.model_dump(mode="json", include={"concurrency", "queues"})
+        read["worker"] = worker.model_dump(mode="json", include=set(Worker.model_fields))
     facts = VERSION + json.dumps(read, sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
@@ -196,7 +200,7 @@ def _settings_digest(config: Config, name: str) -> str:
 def _given(config: Config, name: str) -> dict[str, str]:
     """What `--set` changed for this `up` holds for its services too, as far as they read it."""
     own = name.replace(f"{WORKER}-", f"{WORKER}.", 1)
-    mine = {f"{own}.{field}" for field in Worker.model_fields} if _kind(name) == WORKER else set()
+    mine = {f"{own}.{field}" for field in Worker.model_fields} if kind_of(name) == WORKER else set()
     return {
         key: text
         for key, text in config.overrides.items()

@@ -226,8 +226,8 @@ class Supervisor:
                 for keeper in self.keepers.values():
                     keeper.pulse.cancel()
                 return
-            since = self._clock.monotonic()
-            patience = self._patience(since)
+            # From the turn's beginning: it may also stand still in the middle of a turn.
+            since, patience = now, self._patience(self._clock.monotonic())
             for key, _ in self._selector.select(patience):
                 if key.data is not None:
                     key.data()

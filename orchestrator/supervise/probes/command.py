@@ -9,7 +9,8 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
-from orchestrator.supervise.probes.result import ProbeResult, milliseconds
+from orchestrator.core.warden import pidfd
+from orchestrator.supervise.probes.result import ProbeResult, could_not_ask, milliseconds
 
 if TYPE_CHECKING:
     from orchestrator.supervise.service import ProbeSpec
@@ -61,7 +62,7 @@ class CommandProbe:
             )
         except OSError as error:
             text = f"{self._spec.command[0]}: {error.strerror}"
-            self._result = ProbeResult(ok=False, error=text)
+            self._result = could_not_ask(error, text)
             return
         self._watch(self._child.pid)
 
@@ -99,14 +100,11 @@ class CommandProbe:
 
     def _watch(self, pid: int) -> None:
         """Have the selector wake at the end; where that cannot be, the timeout's tick looks."""
-        opener = getattr(os, "pidfd_open", None)
-        if opener is None:
+        handle = pidfd(pid)
+        if handle < 0:
             return
-        with contextlib.suppress(OSError):  # too many open files
-            handle = opener(pid)
-            try:
-                self._selector.register(handle, selectors.EVENT_READ, None)
-            except OSError:
-                os.close(handle)
-                raise
+        try:
+            self._selector.register(handle, selectors.EVENT_READ, None)
             self._pidfd = handle
+        except OSError:  # the kernel watches as many as it can
+            os.close(handle)

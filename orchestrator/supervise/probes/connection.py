@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from orchestrator.supervise.probes.place import Address, Place, Whereabouts
-from orchestrator.supervise.probes.result import ProbeResult
+from orchestrator.supervise.probes.result import ProbeResult, could_not_ask
 
 if TYPE_CHECKING:
     from orchestrator.supervise.service import ProbeSpec
@@ -95,7 +95,7 @@ class ConnectionProbe(ABC):
             client.setblocking(False)
             code = client.connect_ex(place[1])
         except OSError as error:  # too many open files, or a path that is too long
-            self._finish(ProbeResult(ok=False, error=str(error), absent=True))
+            self._finish(could_not_ask(error, absent=True))
             return
         if code == 0:
             self._ask(client)
