@@ -23,6 +23,7 @@ _NAMES: dict[str, Callable[[str], list[str]]] = {
     "services": names.services,
     "logs": names.logs,
     "sites": names.sites,
+    **{kind: names.fixed(kind) for kind in names.FIXED},
 }
 
 
@@ -94,7 +95,12 @@ class Line:
             return []  # the words of somebody else's command
         if last.startswith("-"):
             return self._command.options
-        return ([] if self.given else self._below()) or _named(self._command.argument, self._home)
+        return ([] if self.given else self._below()) or _named(self._argument(), self._home)
+
+    def _argument(self) -> str:
+        """What the next argument names; the last kind there is holds for all further ones."""
+        kinds = self._command.argument.split(",")
+        return kinds[min(len(self.given), len(kinds) - 1)]
 
     def _below(self) -> list[str]:
         path = tuple(self._command.path)

@@ -31,9 +31,9 @@ class _Console(Console):
 
 
 #: Results; nothing else goes to standard output when a command prints JSON.
-out = _Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+out = _Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 #: Progress, warnings and errors.
-err = _Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+err = _Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ import json
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli import moment
+from orchestrator.cli import moment, outlet
 from orchestrator.cli.console import emit_json, out
 from orchestrator.cli.event_words import told
-from orchestrator.core.clock import SYSTEM
 from orchestrator.core.follower import Follower
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def _last(follower: Follower, lines: int, services: frozenset[str]) -> Iterable[
 
 def _coming(follower: Follower, services: frozenset[str]) -> Iterator[dict[str, Any]]:
     while True:
-        SYSTEM.sleep(LOOK_EVERY_S)
+        outlet.pause(LOOK_EVERY_S)
         yield from _events(follower.added(), services)
 
 
@@ -68,7 +67,7 @@ def _events(lines: Iterable[str], services: frozenset[str]) -> Iterator[dict[str
 
 
 def _about(event: Mapping[str, Any]) -> str:
-    return str(event.get("service") or "supervisor")
+    return str(event.get("service") or event.get("site") or "supervisor")
 
 
 def _print(event: dict[str, Any], *, as_json: bool) -> None:

@@ -24,6 +24,28 @@ _WORDS: dict[str, tuple[Callable[[Mapping[str, Any]], str], str]] = {
     "service.over_memory": (lambda e: f"over its memory limit: {_memory(e)}; restarting", "yellow"),
     "log.not_rotated": (lambda e: f"its log could not be rotated: {e.get('error', '')}", "red"),
     "orphan.ended": (lambda e: f"left over from an earlier run: ended{_pid(e)}", "yellow"),
+    "gate.alone": (
+        lambda e: (
+            f"asks {e.get('site')} without the shared gate, at its part of the rate:"
+            f" {e.get('reason', '')}"
+        ),
+        "red",
+    ),
+    "gate.shared": (lambda e: f"asks {e.get('site')} by the shared gate again", "green"),
+    "refresh.began": (
+        lambda e: f"checks {e.get('candidates')} proxies{_because(e)} (refresh {e.get('job')})",
+        "",
+    ),
+    "refresh.ended": (
+        lambda e: (
+            f"refresh {e.get('job')}: {e.get('status')}, {e.get('usable')} proxies are usable"
+        ),
+        "",
+    ),
+    "site.scheduled": (lambda e: f"started by its schedule (job {e.get('job')})", ""),
+    "site.skipped": (lambda e: f"not started by its schedule: {e.get('reason')}", "yellow"),
+    "site.stalled": (lambda e: f"stalled: {e.get('reason')}", "red"),
+    "site.recovered": (lambda _: "goes on again", "green"),
     "farewell.began": (lambda e: f"stopping {', '.join(map(str, e.get('services', ())))}", ""),
     "farewell.hook_late": (lambda _: "stopping the sites took too long; going on without", "red"),
     "farewell.hook_failed": (lambda e: f"the sites were not stopped: {e.get('error', '')}", "red"),
@@ -35,6 +57,9 @@ _WORDS: dict[str, tuple[Callable[[Mapping[str, Any]], str], str]] = {
     ),
 }
 
+#: What speaks of itself without being a service.
+_PARTS = {"refresh": "proxies"}
+
 
 def told(event: Mapping[str, Any]) -> tuple[str, str, str]:
     """Who it is about, what happened, and the colour that fits; on one line each.
@@ -44,9 +69,11 @@ def told(event: Mapping[str, Any]) -> tuple[str, str, str]:
     >>> told({"at": 0, "event": "moon.rose", "how": "slowly"})
     ('supervisor', 'moon.rose how=slowly', '')
     """
-    words, colour = _WORDS.get(str(event.get("event")), (_as_it_is, ""))
-    who = str(event.get("service") or "supervisor")
-    return who, " ".join(words(event).split()), colour
+    name = str(event.get("event"))
+    words, colour = _WORDS.get(name, (_as_it_is, ""))
+    part = name.partition(".")[0]
+    who = event.get("site") if part == "site" else event.get("service")
+    return str(who or _PARTS.get(part, "supervisor")), " ".join(words(event).split()), colour
 
 
 def _as_it_is(event: Mapping[str, Any]) -> str:
@@ -84,6 +111,10 @@ def _delay(seconds: object) -> str:
 def _reason(event: Mapping[str, Any]) -> str:
     """The service's name stands before it already."""
     return str(event.get("reason", "")).removeprefix(f"{event.get('service')}: ")
+
+
+def _because(event: Mapping[str, Any]) -> str:
+    return f": {event['why']}" if event.get("why") else ""
 
 
 def _memory(event: Mapping[str, Any]) -> str:

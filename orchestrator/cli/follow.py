@@ -6,9 +6,8 @@ import heapq
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import moment
+from orchestrator.cli import moment, outlet
 from orchestrator.cli.console import out
-from orchestrator.core.clock import SYSTEM
 from orchestrator.core.follower import Follower
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def follow(
         out.file.flush()
         if not following:
             return
-        SYSTEM.sleep(LOOK_EVERY_S)
+        outlet.pause(LOOK_EVERY_S)
 
 
 def _all(read: Iterator[str], follower: Follower) -> Iterator[str]:

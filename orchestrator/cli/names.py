@@ -7,13 +7,23 @@ import os
 import tomllib
 
 from orchestrator.core import places
+from orchestrator.core.built_in import BUILT_IN, GATEWAY
 
 # Typing itself is not imported: the shell waits for the names.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-BUILT_IN = ("redis", "results", "worker", "beat")
+#: Words that are the same in every home. A test compares them with what the commands know.
+FIXED = {
+    "states": ["queued", "in_progress", "done", "skipped", "error"],
+    "ended": ["done", "skipped", "error"],
+    "conflicts": ["ignore", "update", "requeue"],
+    "pipelines": ["fetch", "exec"],
+    "exports": ["jsonl", "csv", "sqlite", "parquet"],
+    "gate_verbs": ["reset", "trip", "set"],
+}
 
 
 def services(home: str) -> list[str]:
@@ -21,6 +31,8 @@ def services(home: str) -> list[str]:
     raw = _toml(f"{home}/{places.CONFIG_NAME}")
     tables = [name for name, value in _table(raw, "worker").items() if isinstance(value, dict)]
     own = [name for name in _table(raw, "service") if name not in BUILT_IN]
+    if _table(raw, GATEWAY).get("listen"):
+        own.append(GATEWAY)
     running = _running(f"{places.run_folder(home)}/state.json")
     return list(dict.fromkeys([*BUILT_IN, *(f"worker-{name}" for name in tables), *own, *running]))
 
@@ -35,6 +47,11 @@ def sites(home: str) -> list[str]:
     package = __file__.rpartition("/orchestrator/")[0]
     shipped = _stems(f"{package}/sites/definitions", ".toml")
     return sorted({*_stems(f"{home}/sites", ".toml"), *shipped})
+
+
+def fixed(kind: str) -> Callable[[str], list[str]]:
+    """What `FIXED` has, for any home."""
+    return lambda _home: FIXED[kind]
 
 
 def _stems(folder: str, ending: str) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
+from contextlib import suppress
 
 #: Whoever read our output has gone.
 INTERRUPTED = 130
@@ -25,6 +27,19 @@ def finish(code: int, text: str = "") -> int:
             return full(error)
         silence()  # the terminal was closed, which is said by a signal
     return code
+
+
+def pause(seconds: float) -> None:
+    """Wait between two looks; a pipe knows that its reader has gone before anything is written.
+
+    Raises:
+        BrokenPipeError: nobody reads any more; nothing may ever be written again that would tell.
+    """
+    poll = select.poll()
+    with suppress(OSError, ValueError, AttributeError):  # it was closed, or is no file
+        poll.register(sys.stdout.fileno(), 0)
+    if poll.poll(seconds * 1000):
+        raise BrokenPipeError
 
 
 def gone() -> int:

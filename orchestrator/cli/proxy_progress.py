@@ -14,7 +14,7 @@ from orchestrator.core.clock import SYSTEM
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from proxies.progress import Progress as Seen
+    from proxies.refresh.progress import Progress as Seen
 
 #: Without a terminal there is a line so often, in seconds, and one for each change of the status.
 LINE_EVERY_S = 3.0

@@ -17,6 +17,7 @@ from orchestrator.core import places
 from orchestrator.core.errors import DeadlinePassed, NotRunning, OrchError
 from orchestrator.core.takeover import patiently
 from orchestrator.core.wire import ask
+from orchestrator.gate.notice import told
 
 # Typing itself is not imported: it takes longer than the answer.
 TYPE_CHECKING = False
@@ -89,7 +90,11 @@ def summary(home: str, *, running: bool) -> dict[str, Any]:
                 kept = json.load(file)
         except (OSError, ValueError):
             kept = {}
-    return {"proxies": kept.get("proxies", empty), "sites": kept.get("sites", [])}
+    sites = kept.get("sites", [])
+    alone = told(places.run_folder(home)) if sites else {}
+    for row in sites:
+        row["reason"] = alone.get(row["site"]) or row.get("reason", "")
+    return {"proxies": kept.get("proxies", empty), "sites": sites}
 
 
 def status_code(status: dict[str, Any]) -> int:
@@ -130,7 +135,8 @@ def _first_up(home: str, *, detach: bool) -> int:
     early = detached and detached.early(where)
     launch = importlib.import_module("orchestrator.operate.launch")
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # not in the background of a script
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         order = {"services": None, "detach": detach, "say": _say, "early": early}
         return int(launch.bring_up(where, {}, **order))
     except OrchError as error:

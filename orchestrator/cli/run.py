@@ -30,13 +30,8 @@ def run() -> int:
 
 
 def _run() -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Logs and pages have letters that a terminal's or cron's encoding may not have.
-            stream.reconfigure(errors="replace")
+    _prepare()
     try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = app(standalone_mode=False, prog_name="orch")
     except OrchError as error:
         explain(error)
@@ -45,9 +40,22 @@ def _run() -> int:
         return INTERRUPTED
     except typer.Exit as ended:
         return ended.exit_code
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer calls that a failure
+            raise ended.__context__ from None
+        raise
     except TyperException as error:
         return _usage(error)
     return code if isinstance(code, int) else 0
+
+
+def _prepare() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Logs and pages have letters that a terminal's or cron's encoding may not have.
+            stream.reconfigure(errors="replace")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _usage(error: TyperException) -> int:

@@ -7,25 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from orchestrator.cli.console import err, out
-from orchestrator.cli.site_tables import left, line
+from orchestrator.cli.console import emit_json, err, out
+from orchestrator.cli.queue_tables import number
+from orchestrator.cli.site_tables import left, line, without_numbers
 from orchestrator.core.clock import SYSTEM, Deadline
 from orchestrator.core.errors import RedisUnavailable
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.facade import Orchestrator
-    from sites.jobs import Job
+    from sites.job.job import Job
 
 LOOK_EVERY_S = 0.25
 #: Without a terminal a job has a line so often, in seconds, and one for each change of its state.
 LINE_EVERY_S = 3.0
+#: One of which nothing changes, as in quiet hours.
+SAME_EVERY_S = 60.0
 #: Redis may be away for so long, in seconds, before we give up following; the job goes on.
 REDIS_AWAY_S = 20.0
 
 ACTIVE = frozenset({"pending", "running", "stopping"})
-CODES = {"done": 0, "partial": 6, "stopped": 6, "failed": 1}
+IN_PART = 6
+CODES = {"done": 0, "partial": IN_PART, "stopped": IN_PART, "failed": 1}
 INTERRUPTED = 130
 
 Rows = list[dict[str, Any]]
@@ -48,22 +53,47 @@ def follow(
         # The one that was about to start may have a job already, which nobody has told us of.
         return _stop(orch, [name for name in names[: len(started) + 1] if _active(orch, name)])
     orch.sites.settled()
-    for row in orch.sites.status(started):
+    tell(orch.sites.status(started))
+    return code([row["state"] for row in rows])
+
+
+def tell(rows: Rows) -> None:
+    """Say how jobs have ended."""
+    for row in rows:
         out.print(line(row), markup=False)
         if row["error"]:
             more = f"; `orch sites failures {row['site']}`" if row["pages_failed"] else ""
             out.print(f"  {row['error']}{more}", markup=False)
-    return _code([row["state"] for row in rows])
 
 
-def _code(states: Sequence[str]) -> int:
-    """The worst of several ends: failed, then in part, then done."""
-    codes = {CODES[state] for state in states}
+def told(job: Job, counts: Counter[str], *, dry_run: bool, json: bool) -> bool:
+    """Say which failed pages of a job are fetched again, by class; tell whether any are."""
+    site, pages = job.ref.site, counts.total()
+    if json:
+        facts = {"site": site, "job_id": job.ref.id, "pages": pages, "classes": dict(counts)}
+        emit_json({**facts, "state": job.state, "dry_run": dry_run})
+    elif not pages:
+        out.print(f"{site}: job {job.ref.id} has no page to fetch again", markup=False)
+    else:
+        verb = "to fetch" if dry_run else "fetching"
+        text = f"{site}: {verb} again: {number(pages, 'page')} ({by_class(counts)})"
+        err.print(text, markup=False)
+    return bool(pages) and not dry_run
+
+
+def by_class(counts: Counter[str]) -> str:
+    """Pages by their classes, as words."""
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+
+
+def code(states: Sequence[str]) -> int:
+    """The worst of several ends: failed, then in part (also what somebody else goes on with), then done."""
+    codes = {CODES.get(state, IN_PART) for state in states}
     return 1 if 1 in codes else max(codes, default=0)
 
 
 def _to_the_end(orch: Orchestrator, names: Sequence[str]) -> Rows:
-    with _shown() as show:
+    with shown() as show:
         for rows in _looks(orch, names):
             show(rows)
             if not any(row["state"] in ACTIVE for row in rows):
@@ -111,7 +141,8 @@ def _stop(orch: Orchestrator, names: Sequence[str]) -> int:
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[Rows], None]]:
+def shown() -> Iterator[Callable[[Rows], None]]:
+    """Yield what shows rows: bars on a terminal, lines elsewhere."""
     if not err.is_terminal:
         yield _Lines().show
         return
@@ -159,17 +190,18 @@ def _told(row: Mapping[str, Any]) -> str:
 
 
 class _Lines:
-    """A line for each change of a job's state, and one now and then."""
+    """A line for each change of a job's state, and one now and then for its numbers."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[tuple[str, str], float]] = {}
+        self._told: dict[str, tuple[str, str, float]] = {}
 
     def show(self, rows: Rows) -> None:
         """Print what is new."""
         now = SYSTEM.monotonic()
         for row in rows:
-            mark = (row["state"], row["reason"])
-            before, at = self._told.get(row["site"], (("", ""), 0.0))
-            if mark != before or now - at >= LINE_EVERY_S:
-                self._told[row["site"]] = (mark, now)
+            mark, numbers = without_numbers(row), line({**row, "reason": "", "eta_s": None})
+            before, said, at = self._told.get(row["site"], ("", "", 0.0))
+            every = LINE_EVERY_S if numbers != said else SAME_EVERY_S
+            if mark != before or now - at >= every:
+                self._told[row["site"]] = (mark, numbers, now)
                 err.print(line(row), markup=False)

@@ -88,5 +88,6 @@ def _captions(status: Mapping[str, Any]) -> list[str]:
     for site in status["sites"]:
         if site["state"] in {"pending", "running", "stopping"}:
             done = f"{site['pages_done']}/{site['pages_known']} pages"
-            lines.append(f"{site['site']}: {site['state']}, {done}, {site['items']} items")
+            why = f", {site['reason']}" if site.get("reason") else ""
+            lines.append(f"{site['site']}: {site['state']}, {done}, {site['items']} items{why}")
     return lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 
-from orchestrator.cli import chosen, moment
+from orchestrator.cli import chosen, moment, outlet
 from orchestrator.cli.console import out
 from orchestrator.cli.quick import snapshot
 from orchestrator.cli.tables import reason, services_table, standing
@@ -74,7 +74,7 @@ def statuses(home: Home) -> Iterator[dict[str, Any]]:
             raise NotRunning(f"nothing is running in {home.path}", hint=hint)
         elif away.passed:
             raise NotRunning("the supervisor has ended")
-        SYSTEM.sleep(LOOK_EVERY_S)
+        outlet.pause(LOOK_EVERY_S)
 
 
 def _table(looks: Iterator[dict[str, Any]], *, whole: bool) -> None:
