@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.celery_app.runtime import task_context
+from orchestrator.core.errors import OrchError
 from orchestrator.core.redis import RedisError
-from proxies.collect import Collector
-from proxies.member import Member
+from proxies.refresh.collect import Collector
+from proxies.refresh.member import Member
+from proxies.refresh.tend import Tend
 
 log = logging.getLogger(__name__)
 
 
-@shared_task(name="proxies.tasks.check_chunk", ignore_result=True)  # type: ignore[untyped-decorator]
-def check_chunk(job_id: str, index: int) -> int:
+@shared_task(name="proxies.tasks.check_chunk", ignore_result=True, bind=True)  # type: ignore[untyped-decorator]
+def check_chunk(task: Any, job_id: str, index: int) -> int:
     """Check one chunk of a refresh; what it found goes to Redis, its index is the result."""
     try:
-        Member(task_context(), job_id, index).run()
-    except RedisError:
+        member = Member(task_context(), job_id, index, message=task.request.id)
+        try:
+            member.run()
+        except SoftTimeLimitExceeded:
+            log.warning("chunk %d of refresh %s is out of time", index, job_id)
+            member.report()
+    except (RedisError, OrchError):
         log.exception("chunk %d of refresh %s could not report", index, job_id)
     return index
 
@@ -27,7 +36,10 @@ def check_chunk(job_id: str, index: int) -> int:
 @shared_task(name="proxies.tasks.collect", ignore_result=False)  # type: ignore[untyped-decorator]
 def collect(_indexes: list[int], job_id: str) -> bool:
     """End the refresh when all chunks have reported; tell whether it has ended."""
-    context = task_context()
-    fresh_for = context.settings.proxies.fresh_for
-    file = context.home.live_proxies
-    return Collector(context.redis, context.keys, file, fresh_for).collect(job_id)
+    return Collector.of(task_context()).collect(job_id)
+
+
+@shared_task(name="proxies.tasks.tend", ignore_result=True, bind=True)  # type: ignore[untyped-decorator]
+def tend(task: Any) -> None:
+    """Look after refreshes that nobody waits for, and start those that are due: sent by beat."""
+    Tend(task_context(), task.app).run()

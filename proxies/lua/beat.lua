@@ -1,20 +1,16 @@
--- beat(current, status, total, checked, beat, yield; job, index, checked, lease_ms, ttl_s)
---     -> 1 while the refresh is wanted, 0 when it has ended or is not known
+-- beat(current, last, status, checked, usable, want, signs, holders;
+--      job, index, holder, checked, usable, lease_ms, ttl_s)
+--     -> 1 go on, 2 report: enough is found, 0 the refresh has ended or somebody else has the chunk
 --   current    lease of the refresh that runs; renewed for this one
---   status     DISPATCHED becomes PROCESSING
---   checked    hash index of a chunk -> candidates checked in it
---   beat       when a chunk last gave a sign of life (s, server clock)
---   yield      no longer wanted when every chunk has a slot
-local job, index, checked, lease, ttl = unpack(ARGV)
-if not open(redis.call('GET', KEYS[2])) then
+--   last       id of the newest refresh
+--   checked, usable   hashes index of a chunk -> how many so far
+--   signs      hash index -> when it last gave a sign of life (s, server clock)
+--   holders    hash index -> who works on it
+local job, index, holder = ARGV[1], ARGV[2], ARGV[3]
+local checked, usable, lease, ttl = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+if not open(redis.call('GET', KEYS[3])) or redis.call('HGET', KEYS[8], index) ~= holder then
   return 0
 end
-redis.call('SET', KEYS[2], 'PROCESSING', 'EX', ttl)
-redis.call('HSET', KEYS[4], index, checked)
-redis.call('EXPIRE', KEYS[4], ttl)
-redis.call('SET', KEYS[5], now(), 'EX', ttl)
-renew(KEYS[1], job, lease)
-if redis.call('HLEN', KEYS[4]) >= tonumber(redis.call('GET', KEYS[3]) or 0) then
-  give_back(KEYS[6], job)
-end
-return 1
+note(ttl, {KEYS[4], index, checked}, {KEYS[5], index, usable}, {KEYS[7], index, now()})
+renew(KEYS[1], KEYS[2], job, lease)
+return enough(KEYS[6], KEYS[5]) and 2 or 1

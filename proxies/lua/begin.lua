@@ -1,4 +1,4 @@
--- begin(current, last, status, total, completed, started, beat, yield, before, before_summary;
+-- begin(current, last, status, total, completed, started, yield, before, before_summary;
 --       job, total, lease_ms, yield_ms, ttl_s, given_up)
 --     -> '' when this refresh begins now, else the id of the one that runs already
 --   current    lease of the refresh that runs
@@ -12,17 +12,15 @@ local running = redis.call('GET', KEYS[1])
 if running then
   return running
 end
-local at = now()
-if open(redis.call('GET', KEYS[9])) then
-  redis.call('SET', KEYS[9], 'FAILED', 'EX', ttl)
-  redis.call('SET', KEYS[10], given_up, 'EX', ttl)
+if open(redis.call('GET', KEYS[8])) then
+  redis.call('SET', KEYS[8], 'FAILED', 'EX', ttl)
+  redis.call('SET', KEYS[9], given_up, 'EX', ttl)
 end
 redis.call('SET', KEYS[1], job, 'PX', lease)
 redis.call('SET', KEYS[2], job, 'EX', ttl)
 redis.call('SET', KEYS[3], 'DISPATCHED', 'EX', ttl)
 redis.call('SET', KEYS[4], total, 'EX', ttl)
 redis.call('SET', KEYS[5], 0, 'EX', ttl)
-redis.call('SET', KEYS[6], at, 'EX', ttl)
-redis.call('SET', KEYS[7], at, 'EX', ttl)
-redis.call('SET', KEYS[8], job, 'PX', yield)
+redis.call('SET', KEYS[6], now(), 'EX', ttl)
+redis.call('SET', KEYS[7], job, 'PX', yield)
 return ''

@@ -18,9 +18,33 @@ local function give_back(key, value)
   end
 end
 
--- Let the lease of `job` last at least `ms` more, if it is still its own.
-local function renew(lease, job, ms)
-  if redis.call('GET', lease) == job and redis.call('PTTL', lease) < tonumber(ms) then
-    redis.call('PEXPIRE', lease, ms)
+-- Let the lease of `job`, which has not ended, last at least `ms` more. One that has run out (the
+-- machine slept, its clock was set) is taken again, as long as no other refresh has begun since.
+local function renew(lease, last, job, ms)
+  local holder = redis.call('GET', lease)
+  if holder == job and redis.call('PTTL', lease) < tonumber(ms)
+    or not holder and redis.call('GET', last) == job then
+    redis.call('SET', lease, job, 'PX', ms)
+  end
+end
+
+-- Whether as many usable proxies are found (hash index of a chunk -> number) as somebody wants.
+local function enough(want, usable)
+  local wanted = tonumber(redis.call('GET', want) or 0)
+  if wanted == 0 then
+    return false
+  end
+  local found = 0
+  for _, number in ipairs(redis.call('HVALS', usable)) do
+    found = found + tonumber(number)
+  end
+  return found >= wanted
+end
+
+-- Set fields of hashes, each {key, field, value}, that are kept for `ttl` seconds.
+local function note(ttl, ...)
+  for _, one in ipairs({...}) do
+    redis.call('HSET', one[1], one[2], one[3])
+    redis.call('EXPIRE', one[1], ttl)
   end
 end

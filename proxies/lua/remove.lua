@@ -3,7 +3,7 @@
 --   meta       live and usable go down with it, the generation goes up
 local proxy, limit = ARGV[1], tonumber(ARGV[2])
 local record = redis.call('HGET', KEYS[1], proxy)
-local failed = tonumber(redis.call('HGET', KEYS[2], proxy) or 0)
+local failed = tonumber(string.match(redis.call('HGET', KEYS[2], proxy) or '0', '%S+'))
 local gone = redis.call('HDEL', KEYS[1], proxy) + redis.call('HDEL', KEYS[3], proxy)
 redis.call('HDEL', KEYS[2], proxy)
 if record then

@@ -1,0 +1,1 @@
+"""Checking proxies: what each is, by real requests to a judge."""

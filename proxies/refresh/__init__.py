@@ -1,0 +1,1 @@
+"""Refreshing the pool, in chunks that many workers check."""
