@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from celery import shared_task
 
 from orchestrator.celery_app.runtime import task_context
+from orchestrator.core import memory
 from orchestrator.core.queues import SHARDS
-from sites.ends import LONGEST_S
-from sites.move import JobRef
-from sites.shard import run_shard
-from sites.shards import RESERVATION_S
-from sites.topup import TopUp
+from sites.crawl.ends import LONGEST_S
+from sites.job.ref import JobRef
+from sites.jobs.timetable import Timetable
+from sites.jobs.topup import TopUp
+from sites.shared.shard import run_shard
+from sites.shared.shards import RESERVATION_S
 
 if TYPE_CHECKING:
     from orchestrator.core.context import Context
@@ -27,13 +29,18 @@ def shard(site: str, job_id: str, holder: str) -> None:
 
 @shared_task(name="sites.tasks.tick")  # type: ignore[untyped-decorator]
 def tick() -> None:
-    """Look after all jobs: sent by beat, and by each worker when it starts."""
-    _topup(task_context()).run()
+    """Look after all jobs, and make those that are due: sent by beat, and by each worker when it starts."""
+    context = task_context()
+    try:
+        Timetable(context).run()
+    finally:  # whatever is wrong with a schedule, jobs go on
+        _topup(context).run()
 
 
 def _topup(context: Context) -> TopUp:
     worker = context.settings.worker.of(context.service)
-    return TopUp(context, send, least_slots=worker.slots_for(SHARDS))
+    short = memory.short(context.settings.sites.min_free_mb)
+    return TopUp(context, send, least_slots=0 if short else worker.slots_for(SHARDS))
 
 
 def send(site: str, job_id: str, reservation: str) -> None:

@@ -1,0 +1,1 @@
+"""A crawl: many pages in flight, whatever keeps the frontier."""

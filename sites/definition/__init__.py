@@ -1,0 +1,1 @@
+"""What a person says about a site: its file, and its class."""

@@ -1,0 +1,1 @@
+"""Jobs over Redis: one for each site, worked on by shards."""

@@ -1,0 +1,1 @@
+"""What was scraped: written once, compared, handed out."""

@@ -1,0 +1,1 @@
+"""Jobs over Redis: any number of workers have a part in each."""
