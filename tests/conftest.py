@@ -13,6 +13,8 @@ from hypothesis import settings
 from orchestrator.core.redis import Redis, connect
 from tests.support import evidence
 from tests.support.orch import Orch, a_home
+from tests.support.ports import free_port
+from tests.support.queue_place import Place
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
@@ -25,8 +27,10 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
-# Under nohup it would be ignored by all that the tests start, as it must be; here it is sent.
+# Under nohup, or in the background of a script, these would be ignored by all that the tests start, as
+# they must be; here they are sent.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,6 +67,29 @@ def any_redis(request: pytest.FixtureRequest) -> Redis:
     if request.param == "real":
         return request.getfixturevalue("real_redis")
     return fakeredis.FakeRedis(decode_responses=True)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def queue_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """The same test over a work queue in a file and one on a real server, both empty."""
+    if request.param == "sqlite":
+        return Place(str(tmp_path / "queue.sqlite"))
+    request.getfixturevalue("real_redis")
+    return Place(request.getfixturevalue("redis_server").url)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real server of one test, which it may kill; what that was told it knows again afterwards."""
+    with RedisServer(tmp_path / "redis") as started:
+        yield started
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of somebody else, on a port; a home uses it when its `redis.url` says so."""
+    with RedisServer(tmp_path / "theirs", port=free_port()) as server:
+        yield server
 
 
 @pytest.fixture

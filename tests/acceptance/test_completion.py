@@ -5,13 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import typer
 
-from orchestrator.cli import words
+from orchestrator.cli import names, words
+from orchestrator.cli.gate_typed import VERBS
 from orchestrator.cli.main import app
+from orchestrator.queue.model import ENDED, OnConflict, QueueState
+from orchestrator.queue.pipeline import GROUP
+from sites.results.export import Format
 from tests.support.orch import COMMAND, Orch
 
 if TYPE_CHECKING:
@@ -75,12 +80,20 @@ LINES = [
     ("orch up -d w", ["worker", "worker-heavy"]),
     ("orch events --service fl", ["flower"]),
     ("orch events -s be", ["beat"]),
+    ("orch proxies list --site sh", ["shop"]),
     ("orch sites start ", ["books", "pydocs", "quotes", "shop"]),
     ("orch sites start shop bo", ["books"]),
+    ("orch sites gate sh", ["shop"]),
+    ("orch sites gate shop ", ["reset", "trip", "set"]),
+    ("orch sites gate shop trip ", []),
     ("orch status --", ["--json", "--watch", "--help"]),
     ("orch --set worker.concurrency=2 stop be", ["beat"]),
     ("orch run -- ls ", []),
     ("orch sites export shop --output ", []),
+    ("orch queue ca", ["cancel"]),
+    ("orch queue list --state in", ["in_progress"]),
+    ("orch queue run --pipeline ", ["fetch", "exec"]),
+    ("orch queue stats --q", ["--queue"]),
     ("orch no-such-thing ", []),
 ]
 
@@ -113,17 +126,22 @@ def test_logs_offers_what_has_written_one(home: Orch) -> None:
     assert bash(home, "orch logs ") == ["old"]
 
 
-def test_nobody_waits_for_it(home: Orch) -> None:
-    """Nothing heavy is imported, and it takes less than 150 ms."""
-    home.environment["PYTHONPROFILEIMPORTTIME"] = "1"
-    home.environment |= {
-        "_ORCH_COMPLETE": "complete_bash",
-        "COMP_WORDS": "orch sites start ",
-        "COMP_CWORD": "3",
-    }
+SITES = {
+    "_ORCH_COMPLETE": "complete_bash",
+    "COMP_WORDS": "orch sites start ",
+    "COMP_CWORD": "3",
+}
+
+
+def test_it_imports_nothing_heavy(home: Orch) -> None:
+    home.environment |= {"PYTHONPROFILEIMPORTTIME": "1", **SITES}
     imported = {line.rpartition("|")[2].strip() for line in home().stderr.splitlines()}
     assert not {"typer", "rich", "pydantic", "redis", "celery", "dataclasses"} & imported
-    del home.environment["PYTHONPROFILEIMPORTTIME"]
+
+
+@pytest.mark.alone
+def test_nobody_waits_for_it(home: Orch) -> None:
+    home.environment |= SITES
 
     def took() -> float:
         began = time.perf_counter()
@@ -140,6 +158,16 @@ def test_the_words_are_those_of_the_commands() -> None:
         for path, command in words.commands().items()
     }
     assert known == dict(_typers(typer.main.get_command(app), ()))
+
+
+def test_the_fixed_words_are_those_of_the_commands() -> None:
+    assert names.FIXED["states"] == [*QueueState]
+    assert names.FIXED["ended"] == [state for state in QueueState if state in ENDED]
+    assert names.FIXED["conflicts"] == [*OnConflict]
+    offered = {point.name for point in metadata.entry_points(group=GROUP)}
+    assert set(names.FIXED["pipelines"]) <= offered
+    assert names.FIXED["gate_verbs"] == [*VERBS]
+    assert names.FIXED["exports"] == [*get_args(Format)]
 
 
 def _typers(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.supervise import ownership
+from tests.support.orch import signal_each
 
 #: One line of the output of each step: what the demo does when it is broken off.
 MOMENTS = {
@@ -86,8 +87,7 @@ def below(pid: int, folder: Path) -> bool:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    for pid in started_in(tmp_path):  # only after a test that failed
-        os.kill(pid, signal.SIGKILL)
+    signal_each(started_in(tmp_path), signal.SIGKILL)  # only after a test that failed
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
@@ -142,6 +142,7 @@ def test_sigterm_ends_it_with_143(folder: Path) -> None:
     assert run.pids == []
 
 
+@pytest.mark.alone
 def test_the_second_ctrl_c_is_immediate_and_still_leaves_nothing(folder: Path) -> None:
     run = Run(folder)
     run.read_until(MOMENTS["refresh"])

@@ -10,16 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from orchestrator.core.redis import connect
-from tests.support.orch import SMALL, Orch, alive
+from tests.support.orch import SMALL, Orch, alive, command_line
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def use(orch: Orch, url: str, more: str = "") -> None:
@@ -27,30 +23,26 @@ def use(orch: Orch, url: str, more: str = "") -> None:
 
 
 def test_a_healthy_server_of_somebody_else_is_used_and_never_stopped(
-    orch: Orch, tmp_path: Path
+    orch: Orch, theirs: RedisServer
 ) -> None:
-    port = free_port()
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=port) as theirs:
-        assert theirs.process
-        connect(theirs.url).set("their", "data")
-        use(orch, theirs.url)
-        orch.up()
-        row = orch.service("redis")
-        assert (row["state"], row["external"], row["adopted"], row["pid"]) == (
-            "ready",
-            True,
-            True,
-            None,
-        )
-        assert orch("down").returncode == 0
-        assert alive(theirs.process.pid)
-        assert connect(theirs.url).get("their") == "data"
-        # Everything of ours carries our prefix, so that nobody's worker is taken for ours.
-        ours = [key for key in connect(theirs.url).scan_iter() if key != "their"]
-        assert ours
-        assert all(key.startswith("orch-") for key in ours), ours
+    assert theirs.process
+    connect(theirs.url).set("their", "data")
+    use(orch, theirs.url)
+    orch.up()
+    row = orch.service("redis")
+    assert (row["state"], row["external"], row["adopted"], row["pid"]) == (
+        "ready",
+        True,
+        True,
+        None,
+    )
+    assert orch("down").returncode == 0
+    assert alive(theirs.process.pid)
+    assert connect(theirs.url).get("their") == "data"
+    # Everything of ours carries our prefix, so that nobody's worker is taken for ours.
+    ours = [key for key in connect(theirs.url).scan_iter() if key != "their"]
+    assert ours
+    assert all(key.startswith("orch-") for key in ours), ours
 
 
 def test_where_nobody_listens_a_server_is_started_there(orch: Orch) -> None:
@@ -78,10 +70,11 @@ def test_a_password_in_the_url_guards_the_server_and_is_shown_nowhere(orch: Orch
     for log in (orch.home / "data/logs").iterdir():
         shown += log.read_text()
     for pid in orch.processes():
-        shown += Path(f"/proc/{pid}/cmdline").read_text()
+        shown += command_line(pid)
     assert "sesame" not in shown
 
 
+@pytest.mark.alone
 def test_something_that_is_no_redis_is_refused_by_name(orch: Orch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
@@ -101,9 +94,7 @@ def test_a_server_that_wants_another_password_is_refused_with_its_words(
     orch: Orch, tmp_path: Path
 ) -> None:
     port = free_port()
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    server = RedisServer(folder, port=port, options=("--requirepass", "other"))
+    server = RedisServer(tmp_path / "theirs", port=port, options=("--requirepass", "other"))
     server.url = f"redis://:other@127.0.0.1:{port}/0"
     with server:
         use(orch, f"redis://:wrong@127.0.0.1:{port}/0")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.redis import connect
-from tests.acceptance.test_redis_choice import free_port
 from tests.support.orch import Orch, a_home
 from tests.support.redis_server import RedisServer
 from tests.support.site_server import Site, tree
@@ -20,16 +19,8 @@ PAGES = 12
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=free_port()) as server:
-        yield server
-
-
-@pytest.fixture
 def judge() -> Iterator[str]:
-    command = [sys.executable, "-m", "proxies.judge", "--port", "0"]
+    command = [sys.executable, "-m", "proxies.check.judge", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield json.loads(process.stdout.readline())["url"]

@@ -117,10 +117,16 @@ def test_a_ctrl_c_that_was_held_back_while_python_starts_ends_it_without_a_trace
 ) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        status = orch.popen("status", start_new_session=True)
+        status = subprocess.Popen(  # it is there before Python is
+            ["/bin/sh", "-c", 'kill -INT $$; exec "$@"', "sh", *orch.command, "status"],
+            cwd=orch.home,
+            env=orch.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    status.send_signal(signal.SIGINT)
 
     assert status.communicate(timeout=20)[0] == ""
     assert status.returncode == -signal.SIGINT
@@ -193,3 +199,22 @@ def test_closed_streams_are_no_trouble(orch: Orch, closing: str) -> None:
 
     assert done.returncode == 3
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["up"], ["up", "redis"]])
+def test_in_the_background_of_a_script_ctrl_c_is_meant_for_others(
+    orch: Orch, words: list[str]
+) -> None:
+    """A shell that runs no jobs has its background commands ignore it."""
+    up = subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *orch.command, *words],
+        cwd=orch.home,
+        env=orch.environment,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(lambda: orch.service("redis")["state"] == "ready")
+
+    up.send_signal(signal.SIGINT)
+
+    assert orch("down").returncode == 0
+    assert up.wait(30) == 0

@@ -1,6 +1,6 @@
 """Other supervisors, each keeping the same Redis with the same arguments, in a folder of its own.
 
-They are looked for on PATH and in the folders of `$ORCH_BENCH_PATH`. Each is started here, and ended
+They are looked for on PATH and in the folders of `$BENCH_PATH`. Each is started here, and ended
 here by its pid, with its Redis.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.bench.meters import alive, server_pid, until_answer
 
-SEARCHED = os.pathsep.join([os.environ.get("ORCH_BENCH_PATH", ""), os.environ.get("PATH", "")])
+SEARCHED = os.pathsep.join([os.environ.get("BENCH_PATH", ""), os.environ.get("PATH", "")])
 
 
 @dataclass(slots=True)

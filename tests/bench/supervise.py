@@ -15,14 +15,13 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import kept, meters, peers
 from tests.bench.bare import Bare
 from tests.bench.kept import Ours
 from tests.bench.meters import timed_ms
-from tests.bench.table import Row, median, medians, publish, spread
+from tests.bench.table import Parts, Row, measure, median, medians, spread
 
 #: runit and s6 wait for the rest of a second when what they keep lived for less.
 SETTLED_S = 1.5
@@ -238,7 +237,7 @@ def _gave_up(ours: Ours) -> bool:
     return any(event["event"] == "service.failed" for event in ours.orch.events())
 
 
-PARTS: dict[str, Callable[[], list[Row]]] = {
+PARTS: Parts = {
     "revival": revival,
     "start_and_stop": start_and_stop,
     "ordered_stop": ordered_stop,
@@ -249,21 +248,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 }
 
 
-def main(words: list[str]) -> None:
-    print(
-        f"beside: {', '.join(peers.present())}; not there: {', '.join(peers.absent()) or 'none'}",
-        flush=True,
-    )
-    rows: list[Row] = []
-    for name in words or PARTS:
-        found = PARTS[name]()
-        rows += found
-        for row in found:
-            print(row.line, flush=True)
-            print(f"{'':4}{row.note}")
-    if not words:
-        publish("supervise", rows)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    # In the background of a script it would be ignored by all that is started; here it is sent.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    measure("supervise", PARTS, beside=list(peers.present()), missing=peers.absent())

@@ -10,10 +10,23 @@ from pathlib import Path
 import pytest
 
 from tests.support.orch import SMALL, Orch, alive, eventually
+from tests.support.ports import free_port
 
 
 def declare(orch: Orch, text: str) -> None:
     (orch.home / "orch.toml").write_text(SMALL + text)
+
+
+def declare_slow_to_end(orch: Orch, seconds: int, *, grace_s: int) -> Path:
+    """A service `x` that takes so long to end; return the file that it writes last."""
+    ended = orch.home / "ended"
+    script = f'trap "sleep {seconds}; touch {ended}; exit 0" TERM; while :; do sleep 0.1; done'
+    declare(
+        orch,
+        f"[service.x]\ncommand = ['sh', '-c', '{script}']\nready = {{ after = '100ms' }}\n"
+        f"grace = '{grace_s}s'\n",
+    )
+    return ended
 
 
 def supervisor(orch: Orch) -> int:
@@ -71,13 +84,7 @@ def test_a_supervisor_that_stood_still_does_not_take_a_starting_service_for_read
 
 
 def test_time_in_which_all_stood_still_is_not_taken_from_a_stop(orch: Orch) -> None:
-    ended = orch.home / "ended"
-    script = f'trap "sleep 3; touch {ended}; exit 0" TERM; while :; do sleep 0.1; done'
-    declare(
-        orch,
-        f"[service.x]\ncommand = ['sh', '-c', '{script}']\nready = {{ after = '100ms' }}\n"
-        "grace = '5s'\n",
-    )
+    ended = declare_slow_to_end(orch, 3, grace_s=5)
     orch.up("x")
     daemon, service = supervisor(orch), orch.pid("x")
     stop = orch.popen("stop", "x")
@@ -90,6 +97,27 @@ def test_time_in_which_all_stood_still_is_not_taken_from_a_stop(orch: Orch) -> N
         os.kill(pid, signal.SIGCONT)
 
     assert stop.wait(30) == 0
+    assert ended.exists()
+
+
+def test_a_turn_that_stands_still_takes_nothing_from_a_stop_either(orch: Orch) -> None:
+    ended = declare_slow_to_end(orch, 9, grace_s=5)
+    with (orch.home / "orch.toml").open("a") as file:
+        file.write("[service.y]\ncommand = ['sleep', '1000']\nready = { after = '0s' }\n")
+    orch.up("x", "y")
+    stop = orch.popen("stop", "x")
+    eventually(lambda: orch.service("x")["state"] == "stopping")
+
+    log = orch.home / "data/logs/events.jsonl"
+    log.unlink()
+    os.mkfifo(log)  # whoever has something to write stands still until somebody reads
+    os.kill(orch.pid("y"), signal.SIGKILL)
+    time.sleep(6)  # longer than the grace, and with it longer than x takes
+    reader = os.open(log, os.O_RDWR)
+
+    assert stop.wait(30) == 0
+    log.unlink()
+    os.close(reader)
     assert ended.exists()
 
 
@@ -152,7 +180,7 @@ def test_a_service_whose_child_computes_is_busy_and_not_hung(orch: Orch) -> None
         "import sys\n"
         "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\n"
     )
-    port = 20_000 + os.getpid() % 20_000
+    port = free_port()
     declare(
         orch,
         f"[service.web]\ncommand = ['sh', '-c', 'python3 serve.py {port}; exit 1']\n"
@@ -169,13 +197,7 @@ def test_a_service_whose_child_computes_is_busy_and_not_hung(orch: Orch) -> None
 
 
 def test_what_is_declared_no_more_gets_its_own_grace(orch: Orch) -> None:
-    ended = orch.home / "ended"
-    script = f'trap "sleep 7; touch {ended}; exit 0" TERM; while :; do sleep 0.1; done'
-    declare(
-        orch,
-        f"[service.x]\ncommand = ['sh', '-c', '{script}']\nready = {{ after = '100ms' }}\n"
-        "grace = '20s'\n",
-    )
+    ended = declare_slow_to_end(orch, 7, grace_s=20)
     orch.up("x", "redis")
     service = orch.pid("x")
     declare(orch, "")

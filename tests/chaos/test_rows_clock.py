@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import time
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.supervise.keeper import WAKE_UP_S
 from tests.chaos.test_site_jobs import PAGES, TOML, define, exported, progress, start, state
-from tests.support.orch import Orch, a_home, alive, eventually
+from tests.support.orch import Orch, a_home, eventually, signal_each
 from tests.support.row import (
     all_ready,
     configure,
@@ -25,6 +26,8 @@ from tests.support.site_server import Site, tree
 
 #: Longer than any heartbeat, lease or probe of ours lives.
 SUSPENDED_S = 30
+#: A machine that wakes up lets some processes go on later than others, in seconds.
+OTHERS_SLEEP_ON_S = 3
 
 #: Writes a file four times a second, which is asked for as its sign of life.
 TICKS = "while :; do touch alive; sleep 0.25; done"
@@ -52,18 +55,24 @@ def up(tmp_path: Path, site: Site) -> Iterator[Orch]:
         yield orch
 
 
+@contextlib.contextmanager
+def asleep(processes: list[int]) -> Iterator[None]:
+    """All of them stand still; also a test that is broken off lets them go on, in no chosen order."""
+    try:
+        signal_each(processes, signal.SIGSTOP)
+        yield
+    finally:
+        signal_each(processes, signal.SIGCONT)
+
+
 def suspend(processes: list[int]) -> None:
-    """As a laptop does: all at once, and on again in no order that anybody chose."""
-    for pid in processes:
-        os.kill(pid, signal.SIGSTOP)
-    time.sleep(SUSPENDED_S)  # the length is what is tested
-    for pid in processes:
-        if alive(pid):
-            os.kill(pid, signal.SIGCONT)
+    """As a laptop does: all at once."""
+    with asleep(processes):
+        time.sleep(SUSPENDED_S)  # the length is what is tested
 
 
 def nothing_was_restarted(orch: Orch, before: dict[str, int]) -> None:
-    time.sleep(5)  # what must not happen would happen by then
+    time.sleep(WAKE_UP_S + 4)  # what must not happen would happen by then
     eventually(lambda: all_ready(orch))
     assert pids(orch) == before
     assert order_of(orch, "service.ended") == []
@@ -95,11 +104,8 @@ def test_a_whole_project_that_was_suspended_goes_on_where_it_was(up: Orch) -> No
 
 def test_a_project_whose_daemon_wakes_up_first_waits_for_the_others(up: Orch) -> None:
     before = pids(up)
-    others = up.processes()
-    for pid in others:
-        os.kill(pid, signal.SIGSTOP)
-    suspend([daemon(up)])
-    for pid in others:
-        os.kill(pid, signal.SIGCONT)
+    with asleep(up.processes()):
+        suspend([daemon(up)])
+        time.sleep(OTHERS_SLEEP_ON_S)  # the length is what is tested
 
     nothing_was_restarted(up, before)

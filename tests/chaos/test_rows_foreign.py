@@ -16,7 +16,6 @@ import pytest
 
 from orchestrator.core.redis import connect
 from orchestrator.supervise.ownership import identify
-from tests.acceptance.test_redis_choice import free_port
 from tests.support.orch import Orch, a_home, alive, eventually
 from tests.support.redis_server import RedisServer
 from tests.support.row import AT_ONCE, all_ready, configure, daemon, declared, pids
@@ -42,25 +41,22 @@ def lookalikes(tmp_path: Path) -> Iterator[list[int]]:
 
 
 def test_a_healthy_foreign_redis_is_used_and_never_stopped_or_restarted(
-    orch: Orch, tmp_path: Path
+    orch: Orch, theirs: RedisServer
 ) -> None:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=free_port()) as theirs:
-        assert theirs.process
-        run = connect(theirs.url).info("server")["run_id"]
-        configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
-        orch.up()
-        assert orch.service("redis")["external"]
-        assert orch("restart", "redis").returncode == 0
-        os.kill(daemon(orch), signal.SIGKILL)
-        orch.up()
-        eventually(lambda: all_ready(orch))
-        assert orch("down").returncode == 0
+    assert theirs.process
+    run = connect(theirs.url).info("server")["run_id"]
+    configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
+    orch.up()
+    assert orch.service("redis")["external"]
+    assert orch("restart", "redis").returncode == 0
+    os.kill(daemon(orch), signal.SIGKILL)
+    orch.up()
+    eventually(lambda: all_ready(orch))
+    assert orch("down").returncode == 0
 
-        assert theirs.process.poll() is None
-        assert connect(theirs.url).info("server")["run_id"] == run
-        assert not orch.processes()
+    assert theirs.process.poll() is None
+    assert connect(theirs.url).info("server")["run_id"] == run
+    assert not orch.processes()
 
 
 def test_a_stranger_on_the_port_is_refused_with_its_name_and_pid(orch: Orch) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ from orchestrator.core.errors import RedisUnavailable
 from orchestrator.core.redis import connect
 from orchestrator.core.resp import Connection
 from orchestrator.supervise.ownership import process_stat
-from tests.acceptance.test_redis_choice import free_port
 from tests.support.orch import Orch, alive, eventually
 from tests.support.redis_server import RedisServer
 from tests.support.row import all_ready, configure, events, pids, replaced
@@ -86,27 +84,24 @@ def test_a_redis_that_was_busy_and_then_does_nothing_at_all_is_replaced(orch: Or
     loop.join()
 
 
-def test_a_foreign_redis_that_hangs_is_never_ended(orch: Orch, tmp_path: Path) -> None:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=free_port()) as theirs:
-        assert theirs.process
-        configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
-        orch.up()
-        worker = orch.pid("worker")
-        os.kill(theirs.process.pid, signal.SIGSTOP)
-        eventually(lambda: orch.service("redis")["state"] == "unhealthy")
-        time.sleep(5)  # what must not happen would happen by then
+def test_a_foreign_redis_that_hangs_is_never_ended(orch: Orch, theirs: RedisServer) -> None:
+    assert theirs.process
+    configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
+    orch.up()
+    worker = orch.pid("worker")
+    os.kill(theirs.process.pid, signal.SIGSTOP)
+    eventually(lambda: orch.service("redis")["state"] == "unhealthy")
+    time.sleep(5)  # what must not happen would happen by then
 
-        found = process_stat(theirs.process.pid)
-        assert found
-        assert found.state == "T"
-        os.kill(theirs.process.pid, signal.SIGCONT)
-        eventually(lambda: all_ready(orch))
-        assert orch("restart", "redis").returncode == 0
-        assert orch.pid("worker") == worker
-        assert orch("down").returncode == 0
-        assert alive(theirs.process.pid)
+    found = process_stat(theirs.process.pid)
+    assert found
+    assert found.state == "T"
+    os.kill(theirs.process.pid, signal.SIGCONT)
+    eventually(lambda: all_ready(orch))
+    assert orch("restart", "redis").returncode == 0
+    assert orch.pid("worker") == worker
+    assert orch("down").returncode == 0
+    assert alive(theirs.process.pid)
 
 
 def url(orch: Orch) -> str:

@@ -12,7 +12,6 @@ import pytest
 
 from orchestrator.core.redis import connect
 from orchestrator.supervise.redis_binary import bundled
-from tests.acceptance.test_redis_choice import free_port
 from tests.support.orch import Orch, a_home, eventually
 from tests.support.redis_server import RedisServer
 from tests.support.row import (
@@ -103,22 +102,19 @@ def test_a_redis_that_loads_its_data_is_alive_and_not_ready(orch: Orch, tmp_path
 
 
 def test_a_foreign_redis_that_loads_its_data_is_waited_for_and_used(
-    orch: Orch, tmp_path: Path
+    orch: Orch, theirs: RedisServer
 ) -> None:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=free_port()) as theirs:
-        fill(theirs.url)
-        theirs.kill()
-        theirs.options = SLOW_TO_LOAD
-        process = _started_and_loading(theirs)
-        configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
+    fill(theirs.url)
+    theirs.kill()
+    theirs.options = SLOW_TO_LOAD
+    process = _started_and_loading(theirs)
+    configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
 
-        orch.up("redis")
+    orch.up("redis")
 
-        assert orch.service("redis")["external"]
-        assert process.poll() is None
-        assert connect(theirs.url).dbsize() >= KEYS
+    assert orch.service("redis")["external"]
+    assert process.poll() is None
+    assert connect(theirs.url).dbsize() >= KEYS
 
 
 def _started_and_loading(server: RedisServer) -> subprocess.Popen[bytes]:

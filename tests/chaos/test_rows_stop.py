@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.core.redis import connect
 from orchestrator.supervise.ownership import family
-from tests.support.orch import Orch, alive, eventually
+from tests.support.orch import Orch, alive, eventually, signal_each
 from tests.support.row import (
     AT_ONCE,
     SERVICES,
@@ -174,8 +174,7 @@ def test_a_worker_whose_children_hang_ends_within_its_grace_and_a_second(orch: O
     orch.up()
     worker = orch.pid("worker")
     children = family(worker, "none")
-    for child in children:
-        os.kill(child, signal.SIGSTOP)
+    signal_each(children, signal.SIGSTOP)
 
     began = time.monotonic()
     restart = orch.popen("restart", "worker")

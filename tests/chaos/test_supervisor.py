@@ -11,13 +11,15 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.core.redis import connect
-from tests.acceptance.test_redis_choice import free_port, use
+from tests.acceptance.test_redis_choice import use
 from tests.support.orch import SMALL, Orch, a_home, alive, eventually
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 
 
@@ -63,6 +65,8 @@ def test_an_up_during_a_down_starts_anew_when_it_is_over(orch: Orch) -> None:
 
 
 def test_an_up_that_is_stopped_by_a_down_does_not_say_that_all_is_ready(orch: Orch) -> None:
+    with (orch.home / "orch.toml").open("a") as file:  # however late the down is
+        file.write('[service.late]\ncommand = ["sleep", "1000"]\nready = { file = "never" }\n')
     up = orch.popen("up", "-d")
     eventually((orch.home / "data/logs/events.jsonl").exists)
     eventually(lambda: orch.status()["supervisor"]["state"] == "running")
@@ -82,19 +86,16 @@ def test_a_second_up_starts_what_is_missing(orch: Orch) -> None:
 
 
 def test_down_after_a_killed_supervisor_works_with_a_foreign_redis(
-    orch: Orch, tmp_path: Path
+    orch: Orch, theirs: RedisServer
 ) -> None:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=free_port()) as theirs:
-        use(orch, theirs.url)
-        orch.up()
-        os.kill(orch.status()["supervisor"]["pid"], signal.SIGKILL)
+    use(orch, theirs.url)
+    orch.up()
+    os.kill(orch.status()["supervisor"]["pid"], signal.SIGKILL)
 
-        assert orch("down").returncode == 0
-        assert not orch.processes()
-        assert theirs.process
-        assert alive(theirs.process.pid)
+    assert orch("down").returncode == 0
+    assert not orch.processes()
+    assert theirs.process
+    assert alive(theirs.process.pid)
 
 
 def test_whoever_stops_reading_does_not_end_the_supervisor(orch: Orch) -> None:
@@ -112,6 +113,14 @@ def test_whoever_stops_reading_does_not_end_the_supervisor(orch: Orch) -> None:
     assert not orch.processes()
 
 
+@pytest.fixture(scope="module")
+def redis_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orch]:
+    """A home with its Redis, for tests that change nothing."""
+    with a_home(tmp_path_factory.mktemp("redis") / "home") as orch:
+        orch.up("redis")
+        yield orch
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -122,9 +131,8 @@ def test_whoever_stops_reading_does_not_end_the_supervisor(orch: Orch) -> None:
         b"\xff",
     ],
 )
-def test_nonsense_on_the_control_socket_is_hung_up_on(orch: Orch, line: bytes) -> None:
-    orch.up("redis")
-
+def test_nonsense_on_the_control_socket_is_hung_up_on(redis_up: Orch, line: bytes) -> None:
+    orch = redis_up
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)
         client.connect(str(orch.home / "data/run/control.sock"))
@@ -146,9 +154,9 @@ def test_nonsense_on_the_control_socket_is_hung_up_on(orch: Orch, line: bytes) -
     ],
 )
 def test_a_request_that_makes_no_sense_is_answered_and_changes_nothing(
-    orch: Orch, line: bytes, ok: bool
+    redis_up: Orch, line: bytes, ok: bool
 ) -> None:
-    orch.up("redis")
+    orch = redis_up
     before = orch.pid("redis")
 
     with socket.socket(socket.AF_UNIX) as client:
@@ -171,12 +179,19 @@ def test_too_many_callers_do_not_end_the_supervisor(orch: Orch) -> None:
         start_new_session=True,
     )
     eventually(lambda: orch.service("redis")["state"] == "ready")
-    path = str(orch.home / "data/run/control.sock")
+    path, before = str(orch.home / "data/run/control.sock"), orch.pid("redis")
     with contextlib.ExitStack() as stack:
         for _ in range(100):
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
             client.connect(path)
+        # They stay, and what else needs open files has some all the same. Nobody else calls meanwhile,
+        # or he would make room; what must not happen would happen by then.
+        client = stack.enter_context(socket.socket(socket.AF_UNIX))
+        client.connect(path)
+        time.sleep(5)
         assert orch.service("redis")["state"] == "ready"
+        assert orch.pid("redis") == before
+        assert not [event for event in orch.events() if event["event"] == "service.unhealthy"]
     os.killpg(limited.pid, signal.SIGINT)
     assert limited.wait(20) == 130
 
@@ -224,7 +239,7 @@ def test_a_database_number_is_heeded_by_everybody(orch: Orch) -> None:
     client.sadd("mine:sites:active", "ghost:000000000001")
     client.hset("mine:scrape_ghost:000000000001:record", mapping={"state": "running"})
     done = subprocess.run(
-        [orch.command[0], "-P", "-m", "sites.halt"],
+        [orch.command[0], "-P", "-m", "sites.shared.halt"],
         env={
             **orch.environment,
             "ORCH_REDIS": f"redis://127.0.0.1:{port}/3",
@@ -238,17 +253,14 @@ def test_a_database_number_is_heeded_by_everybody(orch: Orch) -> None:
 
 
 def test_restarting_a_foreign_redis_that_is_away_only_looks_for_it(
-    orch: Orch, tmp_path: Path
+    orch: Orch, theirs: RedisServer
 ) -> None:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=free_port()) as theirs:
-        use(orch, theirs.url)
-        orch.up()
-        theirs.kill()
-        eventually(lambda: orch.service("redis")["state"] == "unhealthy")
-        theirs.start()
-        eventually(lambda: {r["state"] for r in orch.status()["services"]} == {"ready"}, 60)
+    use(orch, theirs.url)
+    orch.up()
+    theirs.kill()
+    eventually(lambda: orch.service("redis")["state"] == "unhealthy")
+    theirs.start()
+    eventually(lambda: {r["state"] for r in orch.status()["services"]} == {"ready"}, 60)
 
 
 def test_a_state_file_of_another_version_is_no_obstacle(orch: Orch) -> None:

@@ -17,11 +17,11 @@ from orchestrator.celery_app.consumer import LONGEST_PAUSE_S
 from orchestrator.celery_app.heartbeat import EVERY_S
 from orchestrator.core.context import Context
 from orchestrator.supervise.ownership import family
-from tests.acceptance.test_redis_choice import free_port, use
+from tests.acceptance.test_redis_choice import use
 from tests.chaos.test_site_jobs import define, start
-from tests.support.orch import Orch, a_home, alive, eventually
+from tests.support.orch import Orch, a_home, alive, eventually, signal_each
 from tests.support.redis_server import RedisServer
-from tests.support.row import replaced
+from tests.support.row import all_ready, replaced
 from tests.support.site_server import Answer, Site
 
 #: A worker of no use is found within this time, in seconds.
@@ -32,10 +32,18 @@ LONG_S = 18.0
 ONE_SLOT = '[worker]\nconcurrency = 1\n[sites]\nslice = "120s"\n'
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orch]:
+    """For tests whose worker is replaced in the end."""
+    with a_home(tmp_path_factory.mktemp("shared") / "home") as orch:
+        orch.up()
+        yield orch
+
+
 @pytest.fixture
-def up(orch: Orch) -> Orch:
-    orch.up()
-    return orch
+def up(shared: Orch) -> Iterator[Orch]:
+    yield shared
+    eventually(lambda: all_ready(shared), 40)
 
 
 @pytest.fixture
@@ -57,8 +65,7 @@ def children(orch: Orch) -> list[int]:
 
 
 def stop(pids: list[int]) -> None:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    signal_each(pids, signal.SIGSTOP)
 
 
 def found_and_replaced(orch: Orch, worker: int) -> None:
@@ -113,7 +120,8 @@ def test_a_worker_whose_children_are_all_suspended_is_replaced(up: Orch) -> None
     stop(children(up))
 
     found_and_replaced(up, worker)
-    assert "canary" in complaints(up)[0]
+    # The second when one of them was just about the canary, or a task of beat's, as it was stopped.
+    assert any(sign in complaints(up)[-1] for sign in ("canary", "none of its running tasks"))
 
 
 def test_a_worker_whose_busy_children_are_all_suspended_is_replaced(one_slot: Orch) -> None:
@@ -135,7 +143,7 @@ def test_a_worker_whose_consumer_was_cancelled_is_replaced(up: Orch, queue: str)
     cancel(up, [f"orch.{queue}"])
 
     found_and_replaced(up, worker)
-    assert f"takes nothing from orch.{queue}" in complaints(up)[0]
+    assert f"takes nothing from orch.{queue}" in complaints(up)[-1]
 
 
 def test_a_worker_that_takes_nothing_after_a_restart_of_redis_is_replaced(up: Orch) -> None:
@@ -197,27 +205,23 @@ def test_after_a_suspension_of_everything_nothing_is_judged_by_old_facts(one_slo
 
 
 def go_on(pids: Iterable[int]) -> None:
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    signal_each(pids, signal.SIGCONT)
 
 
 def test_a_redis_that_is_away_for_long_is_not_held_against_the_worker(
-    orch: Orch, tmp_path: Path
+    orch: Orch, theirs: RedisServer
 ) -> None:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    with RedisServer(folder, port=free_port()) as theirs:
-        use(orch, theirs.url)
-        orch.up()
-        worker = orch.pid("worker")
+    use(orch, theirs.url)
+    orch.up()
+    worker = orch.pid("worker")
 
-        theirs.kill()
-        eventually(lambda: orch.service("redis")["state"] == "unhealthy")
-        time.sleep(LONG_S)  # longer than anything may be owed: there is no state to wait for
-        theirs.start()
+    theirs.kill()
+    eventually(lambda: orch.service("redis")["state"] == "unhealthy")
+    time.sleep(LONG_S)  # longer than anything may be owed: there is no state to wait for
+    theirs.start()
 
-        eventually(lambda: not mark(orch)["deaf_to"], 2 * EVERY_S + LONGEST_PAUSE_S, "it is back")
-        done = mark(orch)["processed"]
-        eventually(lambda: mark(orch)["processed"] > done, 10, "it takes work")
-        assert orch.pid("worker") == worker
-        assert not complaints(orch)
+    eventually(lambda: not mark(orch)["deaf_to"], 2 * EVERY_S + LONGEST_PAUSE_S, "it is back")
+    done = mark(orch)["processed"]
+    eventually(lambda: mark(orch)["processed"] > done, 10, "it takes work")
+    assert orch.pid("worker") == worker
+    assert not complaints(orch)

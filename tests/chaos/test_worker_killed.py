@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.context import Context
-from proxies.progress import RefreshRecord, current
+from proxies.refresh.progress import RefreshRecord, current
 from tests.chaos.test_site_jobs import TOML, define, exported, start, state
 from tests.chaos.test_worker_hangs import children
-from tests.support.orch import Orch, a_home, alive, eventually
+from tests.support.orch import Orch, a_home, alive, command_line, eventually, signal_each
 from tests.support.row import replaced
 from tests.support.site_server import Site, tree
 from tests.support.zoo import Zoo
@@ -62,9 +62,7 @@ def test_no_grandchild_of_a_killed_worker_is_left(orch: Orch, tmp_path: Path) ->
 
 def offspring(orch: Orch) -> list[int]:
     """The subprocesses of pool children."""
-    return [
-        pid for pid in orch.processes() if b"sleep\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    return [pid for pid in orch.processes() if "sleep " in command_line(pid)]
 
 
 def received(orch: Orch, name: str) -> Counter[str]:
@@ -82,6 +80,7 @@ def received_again(orch: Orch, name: str, taken: Counter[str]) -> None:
     eventually(again, BACK_S, "its messages are back")
 
 
+@pytest.mark.pair
 def test_a_chunk_that_was_being_checked_goes_on_at_once_and_counts_once(
     tmp_path: Path, zoo: Zoo
 ) -> None:
@@ -125,8 +124,7 @@ def test_a_shard_that_was_at_work_goes_on_at_once_and_only_once(
         worker, taken = orch.pid("worker"), received(orch, SHARD)
         (lease,) = leases(orch)
 
-        for pid in [worker] if victim == "worker" else children(orch):
-            os.kill(pid, signal.SIGKILL)
+        signal_each([worker] if victim == "worker" else children(orch), signal.SIGKILL)
 
         if victim == "worker":
             replaced(orch, "worker", worker)

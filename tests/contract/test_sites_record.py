@@ -8,9 +8,10 @@ import pytest
 
 from orchestrator.core.keys import RETENTION_S, Keys
 from orchestrator.core.redis import Redis, connect
-from sites.move import JobRef
-from sites.record import Records, new_job_id
-from sites.state import JobState
+from sites.job.job import new_job_id
+from sites.job.ref import JobRef
+from sites.job.state import JobState
+from sites.shared.record import Records
 
 
 @pytest.fixture
@@ -113,14 +114,27 @@ def test_an_idle_move_waits_for_live_shards_but_not_for_reservations(
 def test_the_end_remembers_what_must_be_drained(records: Records, any_redis: Redis) -> None:
     ref, _ = records.create("books", "{}")
     any_redis.xadd(Keys("t:").results(), {"body": "{}"})
-    last = any_redis.xadd(Keys("t:").results(), {"body": "{}"})
 
     records.move(ref, JobState.DONE)
 
     job = records.read(ref)
+    ((entry, fields),) = any_redis.xrevrange(Keys("t:").results(), count=1)
     assert job
-    assert job.last_result == last
+    assert job.last_result == entry
+    assert (fields["site"], fields["job"], fields["run"]) == ("books", ref.id, "done")
+    assert float(fields["at"]) == job.finished_at
     assert records.ended() == [ref]
+
+
+def test_a_job_with_pages_left_never_ends(records: Records, any_redis: Redis) -> None:
+    ref, _ = records.create("books", "{}")
+    pages = Keys("t:").frontier("books", ref.id)
+    for key in (pages.ready, pages.delayed, pages.leased):
+        any_redis.zadd(key, {"a": 1})
+        assert not records.move(ref, JobState.DONE)
+        any_redis.delete(key)
+
+    assert records.move(ref, JobState.DONE)
 
 
 def test_keys_that_hold_work_have_no_ttl(records: Records, any_redis: Redis) -> None:

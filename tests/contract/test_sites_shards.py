@@ -6,10 +6,13 @@ import pytest
 
 from orchestrator.core.keys import Keys
 from orchestrator.core.redis import Redis
-from sites.move import JobRef
-from sites.record import Records
-from sites.shards import Beat, Shards, Word, beat_call
-from sites.state import JobState
+from orchestrator.queue.redis import RedisQueue
+from sites.crawl.beat import Beat, Word
+from sites.crawl.work import new_page
+from sites.job.ref import JobRef
+from sites.job.state import JobState
+from sites.shared.record import Records
+from sites.shared.shards import Shards, beat_call
 
 KEYS = Keys("t:")
 
@@ -43,6 +46,54 @@ def test_a_reservation_becomes_a_lease_once(shards: Shards, job: JobRef) -> None
     assert shards.begin(job, reservation)
     assert shards.begin(job, reservation) is None
     assert shards.live([job]) == [1]
+
+
+def leased_page(any_redis: Redis, job: JobRef) -> RedisQueue:
+    """A frontier whose only page somebody has for a minute."""
+    frontier = RedisQueue(any_redis, KEYS.frontier(job.site, job.id))
+    frontier.enqueue([new_page("http://example.org/")])
+    assert frontier.lease(1, 60.0)
+    assert not frontier.lease(1, 60.0)
+    return frontier
+
+
+def test_whoever_begins_alone_has_the_pages_of_dead_shards_at_once(
+    shards: Shards, job: JobRef, any_redis: Redis
+) -> None:
+    dead = begin(shards, job)
+    frontier = leased_page(any_redis, job)
+    any_redis.zadd(KEYS.job(job.site, job.id, "shards"), {dead: 1})
+
+    begin(shards, job)
+
+    assert [page.attempt for page in frontier.lease(1, 60.0)] == [2]
+
+
+def test_the_pages_of_a_shard_at_work_stay_its_own(
+    shards: Shards, job: JobRef, any_redis: Redis
+) -> None:
+    begin(shards, job)
+    frontier = leased_page(any_redis, job)
+
+    begin(shards, job)
+
+    assert not frontier.lease(1, 60.0)
+
+
+def test_whoever_takes_the_place_of_a_dead_shard_frees_its_slots_at_the_gate(
+    shards: Shards, job: JobRef, any_redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCH_LAUNCH", "now")
+    dead, host = "07/node/before/77", "example.org"
+    any_redis.zadd(KEYS.job(job.site, job.id, "shards"), {dead: 1 << 50})
+    slots = {f"a.1 node:77 {host}": 1 << 60, f"b.1 node:78 {host}": 1 << 60}
+    places = [KEYS.gate(job.site, part) for part in ("slots", f"slots:{host}")]
+    for place in places:
+        any_redis.zadd(place, slots)
+
+    assert shards.begin(job, "reserved:07", "node")
+
+    assert [any_redis.zrange(place, 0, -1) for place in places] == [[f"b.1 node:78 {host}"]] * 2
 
 
 def test_a_job_has_no_more_shards_than_it_may(shards: Shards, job: JobRef) -> None:

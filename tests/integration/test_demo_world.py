@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -24,6 +23,7 @@ from orchestrator.demo import world as world_module
 from orchestrator.demo.altering import ADDED
 from orchestrator.demo.upstream import Kind, Upstream
 from orchestrator.demo.world import World
+from tests.support.orch import signal_each
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>A page</title></head><body>hello</body></html>\n"
 
@@ -229,8 +229,7 @@ def test_a_signal_to_the_owner_leaves_no_process(tmp_path: Path, number: signal.
         family = with_descendants(list(pids.values()))
         owner.send_signal(number)
     try:
-        assert eventually(lambda: not alive(family), 3), alive(family)
+        assert eventually(lambda: not alive(family), 20), alive(family)
     finally:
-        for pid in alive(family):
-            os.kill(pid, signal.SIGKILL)
+        signal_each(alive(family), signal.SIGKILL)
     assert all(refused(port) for port in ports.values())

@@ -19,9 +19,7 @@ def test_a_message_is_held_on_to_until_redis_has_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Channel, "QoS", PatientQoS)
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    with RedisServer(folder) as server:
+    with RedisServer(tmp_path / "redis") as server:
         (tmp_path / "orch.toml").write_text(f'[redis]\nurl = "{server.url}"\nprefix = "p:"\n')
         context = Context.load(tmp_path)
         queue = make_app(context).connection().SimpleQueue("orch.control")

@@ -9,56 +9,47 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.errors import Busy, ConfigError, DeadlinePassed, RedisUnavailable
+from orchestrator.core.errors import (
+    Busy,
+    ConfigError,
+    DeadlinePassed,
+    NotRunning,
+    RedisUnavailable,
+)
 from orchestrator.core.redis import Redis
-from proxies import progress
-from proxies.collect import Collector
-from proxies.findings import Report
-from proxies.model import Anonymity, Proxy, Verdict, parse
-from proxies.outcome import RefreshOutcome
-from proxies.pool import Pool
-from proxies.progress import RefreshStatus
+from proxies.pool.pool import Pool
+from proxies.refresh import chunk, progress, start
+from proxies.refresh.claim import Claim, Word
+from proxies.refresh.dispatch import Dispatch
+from proxies.refresh.findings import Report
+from proxies.refresh.outcome import RefreshOutcome
+from proxies.refresh.progress import SENDING_S, RefreshStatus
 from tests.support.orch import eventually
 from tests.support.redis_server import RedisServer
+from tests.support.refresh_work import (
+    CANDIDATES,
+    JUDGE,
+    begin,
+    claim,
+    collector,
+    report,
+    usable,
+    verdicts,
+)
 from tests.support.site_server import Answer, Site
 from tests.support.zoo_home import ProxyHome
-
-CANDIDATES = [parse(f"127.0.0.1:{port}") for port in range(1, 13)]
-JUDGE = "http://127.0.0.1:9/"
 
 
 @pytest.fixture
 def home(tmp_path: Path, redis_server: RedisServer, real_redis: Redis) -> ProxyHome:
-    return ProxyHome(tmp_path / "home", redis_server.url, JUDGE).candidates(CANDIDATES)
+    made = ProxyHome(tmp_path / "home", redis_server.url, JUDGE)
+    return made.stand_in().candidates(CANDIDATES)
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
     with Site({"/list": Answer("10.0.0.1:80\nnonsense\n"), "/gone": Answer("", 404)}) as made:
         yield made
-
-
-def verdicts(home: ProxyHome, count: int, age: float = 0.0) -> list[Verdict]:
-    now = float(home.context.redis.time()[0]) - age
-    return [Verdict(proxy, now, anonymity=Anonymity.ELITE) for proxy in CANDIDATES[:count]]
-
-
-def usable(home: ProxyHome) -> set[Proxy]:
-    return {record.proxy for record in home.refresher.pool.usable(1800)}
-
-
-def begin(home: ProxyHome, chunks: int) -> str:
-    pieces = [[proxy.url for proxy in CANDIDATES[index::chunks]] for index in range(chunks)]
-    home.record("0123456789ab").begin(pieces, 60, {"candidates": len(CANDIDATES)})
-    return "0123456789ab"
-
-
-def collector(home: ProxyHome) -> Collector:
-    return Collector(home.context.redis, home.context.keys, home.context.home.live_proxies, 1800)
-
-
-def report(home: ProxyHome, index: int, found: Report) -> bool:
-    return home.record("0123456789ab").record(index, found.as_json(), found.checked)
 
 
 def test_nothing_to_check_is_complete_at_once_and_empties_the_pool(home: ProxyHome) -> None:
@@ -85,7 +76,10 @@ def test_the_keys_of_a_refresh_are_there_for_everybody(home: ProxyHome) -> None:
     assert (values["total_chunks"], values["completed_chunks"]) == ("1", "0")
     assert float(str(values["started_at"])) > 0
     report_all = Report(tuple(verdicts(home, 2)), {}, 12)
-    record.record(0, report_all.as_json(), 12)
+    made = Claim(record, 0, "message")
+    assert made.take() is Word.GO_ON
+    assert made.beat(3, 1).run(record.redis) is Word.GO_ON
+    assert made.report(report_all)
     collector(home).collect(job_id)
     assert home.context.redis.get(record.key("status")) == "COMPLETE"
     assert home.context.redis.get(record.key("result_count")) == "2"
@@ -116,8 +110,14 @@ def test_of_many_refreshes_at_once_one_is_started(home: ProxyHome) -> None:
 
 def test_who_joins_gets_the_same_outcome(home: ProxyHome) -> None:
     job_id = begin(home, 1)
-    with ThreadPoolExecutor(4) as pool:
-        waits = [pool.submit(home.refresher.refresh, timeout=10) for _ in range(4)]
+    joined = [threading.Event() for _ in range(4)]
+
+    def join(event: threading.Event) -> RefreshOutcome:
+        return home.refresher.refresh(timeout=30, on_progress=lambda _: event.set())
+
+    with ThreadPoolExecutor(len(joined)) as pool:
+        waits = [pool.submit(join, event) for event in joined]
+        assert all(event.wait(20) for event in joined)  # or the slowest would begin the next one
         report(home, 0, Report(tuple(verdicts(home, 2)), {"connection refused": 10}, 12))
         outcomes = [wait.result() for wait in waits]
 
@@ -134,22 +134,69 @@ def test_a_refresh_whose_lease_ran_out_does_not_stop_the_next(home: ProxyHome) -
 
     assert second.job_id != first.job_id
     given_up = home.refresher.wait_for(first.job_id, timeout=5)
-    assert (given_up.status, given_up.problems[0][:8]) == (RefreshStatus.FAILED, "given up")
-    assert not home.record(first.job_id).wants(0)
-    assert home.record(second.job_id).wants(0)
+    assert given_up.status is RefreshStatus.FAILED
+    assert given_up.problems == ("1 of 1 chunks did not report",)
+    assert Claim(home.record(first.job_id), 0, "x").take() is Word.NOT_WANTED
+    assert Claim(home.record(second.job_id), 0, "x").take() is Word.GO_ON
 
 
-def test_a_chunk_that_is_delivered_twice_counts_once(home: ProxyHome) -> None:
+def test_what_a_refresh_found_that_nobody_waited_for_is_not_lost(home: ProxyHome) -> None:
     job_id = begin(home, 2)
-    one, other = verdicts(home, 2)
+    report(home, 0, Report(tuple(verdicts(home, 2)), {}, 6))
+    home.context.redis.delete(home.context.keys.refresh_current())
 
-    assert report(home, 0, Report((one,), {}, 6))
-    assert not home.record(job_id).wants(0)
-    assert not report(home, 0, Report((other,), {}, 6))
+    home.refresher.refresh(wait=False)
+
+    assert home.record(job_id).read().status is RefreshStatus.PARTIAL
+    assert usable(home) == set(CANDIDATES[:2])
+
+
+def test_a_refresh_whose_sender_was_killed_is_soon_nobodys(
+    home: ProxyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Dispatch, "send", kill)
+    with pytest.raises(Killed):
+        home.refresher.refresh(wait=False)
+
+    lease = home.context.redis.pttl(home.context.keys.refresh_current())
+    assert 0 < lease <= SENDING_S * 1000
+
+
+def test_a_refresh_on_its_way_needs_nobody_for_as_long_as_it_may_take(home: ProxyHome) -> None:
+    job_id = home.refresher.refresh(wait=False).job_id
 
     seen = home.record(job_id).read()
-    assert (seen.completed_chunks, seen.checked) == (1, 6)
-    assert home.record(job_id).reports()[0]["live"] == [one.as_json()]
+    lease = home.context.redis.pttl(home.context.keys.refresh_current())
+    assert seen.sent
+    assert home.record(job_id).facts()["budget_s"] - 5 < lease / 1000
+
+
+def test_without_a_worker_nothing_is_started(
+    home: ProxyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "WORKER_S", 0.3)
+    home.context.redis.delete(home.context.keys.nodes())
+
+    with pytest.raises(NotRunning) as told:
+        home.refresher.refresh()
+
+    assert "orch up" in told.value.hint
+    assert home.refresher.progress() is None
+
+
+def test_a_worker_that_is_just_being_restarted_is_waited_for(home: ProxyHome) -> None:
+    home.context.redis.delete(home.context.keys.nodes())
+    timer = threading.Timer(0.5, home.stand_in)
+    timer.start()
+
+    assert home.refresher.refresh(wait=False).status is RefreshStatus.DISPATCHED
+    timer.join()
 
 
 def test_a_refresh_ends_once_however_many_collect_it(home: ProxyHome) -> None:
@@ -183,7 +230,8 @@ def test_what_comes_after_the_end_changes_nothing(home: ProxyHome) -> None:
     collector(home).collect(job_id, missing_ok=True)
 
     assert not report(home, 1, Report(tuple(verdicts(home, 1)), {}, 6))
-    assert not home.record(job_id).beat(1, 3).run(home.context.redis)
+    assert claim(home, 1).take() is Word.NOT_WANTED
+    assert claim(home, 1).beat(3, 0).run(home.context.redis) is Word.NOT_WANTED
     assert home.record(job_id).read().status is RefreshStatus.PARTIAL
 
 
@@ -225,7 +273,7 @@ def test_nine_usable_of_ten_refresh_and_ten_do_not(home: ProxyHome) -> None:
 
     home.refresher.pool.replace(verdicts(home, 9))
     with pytest.raises(DeadlinePassed):
-        home.refresher.ensure(10, timeout=1)
+        home.refresher.ensure(10, timeout=2)
     assert home.refresher.progress() is not None
 
 
@@ -275,11 +323,11 @@ def test_lists_come_from_the_web_too_and_one_that_fails_is_reported(
 ) -> None:
     sources = [site.url("/list"), site.url("/gone"), "list.txt"]
     home = ProxyHome(tmp_path / "home", redis_server.url, JUDGE, sources=sources)
-    home.candidates(CANDIDATES[:2])
+    home.stand_in().candidates(CANDIDATES[:2])
 
     outcome = home.refresher.refresh(wait=False)
 
-    assert outcome.candidates == 3
+    assert outcome.candidates == 4  # an address without a scheme may be two things
     good, gone, file = outcome.sources
     assert (good["candidates"], good["bad_lines"]) == (1, 1)
     assert "404" in gone["error"]
@@ -293,6 +341,7 @@ def test_a_list_that_never_ends_does_not_hold_the_refresh(
         home = ProxyHome(
             tmp_path / "home", redis_server.url, JUDGE, sources=[site.url("/slow"), "list.txt"]
         ).candidates(CANDIDATES)
+        home.stand_in()
         with pytest.raises(DeadlinePassed):
             home.refresher.refresh(timeout=3)
 
@@ -313,21 +362,21 @@ def test_added_proxies_are_candidates_of_every_refresh(home: ProxyHome) -> None:
     assert home.record(outcome.job_id).chunk(0) == [CANDIDATES[0].url]
 
 
-def test_more_slots_and_slower_checks_make_more_chunks(
-    tmp_path: Path, redis_server: RedisServer, real_redis: Redis
+def test_there_are_two_chunks_for_each_live_slot(
+    home: ProxyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = ProxyHome(tmp_path / "home", redis_server.url, JUDGE, in_flight=1)
-    home.candidates(CANDIDATES)
+    monkeypatch.setattr(chunk, "SMALLEST", 1)
 
     seen = home.record(home.refresher.refresh(wait=False).job_id).read()
 
-    assert seen.total_chunks == 6  # three for each of the two slots
-    assert seen.candidates == len(CANDIDATES)
+    assert (seen.total_chunks, seen.candidates) == (4, len(CANDIDATES))
 
 
 def test_progress_has_the_form_of_the_status(home: ProxyHome) -> None:
     job_id = begin(home, 2)
-    home.record(job_id).beat(0, 3).run(home.context.redis)
+    working = claim(home, 0)
+    working.take()
+    working.beat(3, 0).run(home.context.redis)
 
     seen = home.refresher.progress()
 

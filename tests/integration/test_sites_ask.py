@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
-from orchestrator.core.redis import Redis, RedisError
-from orchestrator.gate.gate import RedisGate
+from orchestrator.core.redis import RedisError
+from orchestrator.gate import view
+from orchestrator.gate.limits import Limits
 from orchestrator.queue.model import Lease
 from proxies.model import Anonymity, Proxy, Verdict
-from proxies.pool import Pool
-from proxies.rotation import Rotation
-from sites.ask import Asker
-from sites.definition import Definition
-from sites.fetch import Answer, Failed, Kind, Page, judge_status
-from sites.shard import limits_of
-from sites.transport import Transport
-from sites.work import Work
-from tests.support.redis_server import RedisServer
+from proxies.pool.ledger import COOL_S, Ledger, Pair
+from proxies.pool.picker import Picker
+from proxies.pool.pool import Pool
+from sites.crawl.ask import Asker
+from sites.crawl.work import Work
+from sites.definition.definition import Definition
+from sites.fetch.answer import Answer, Failed, Page
+from sites.fetch.kind import Kind
+from sites.fetch.status import judge_status
+from sites.fetch.transport import Transport
+from sites.politeness.gates import gate_of
+from tests.support.orch import eventually
 from tests.support.site_home import SiteHome
 
-PAGE = Page(200, "", 0)
+PAGE = Page(200, b"")
+
+pytestmark = pytest.mark.usefixtures("patient")
 POOL = tuple(Proxy("http", f"192.0.2.{last}", 8080) for last in range(1, 5))
 
 Script = Callable[[Proxy | None], Answer]
-
-
-@pytest.fixture
-def home(tmp_path: Path, redis_server: RedisServer, real_redis: Redis) -> SiteHome:
-    del real_redis  # the server is empty
-    return SiteHome(tmp_path, redis_server.url)
 
 
 class Scripted(Transport):
@@ -44,7 +42,7 @@ class Scripted(Transport):
         self.asked: list[Proxy | None] = []
         self._script = script
 
-    async def get(self, url: str, proxy: Proxy | None) -> Answer:
+    async def get(self, url: str, proxy: Proxy | None, **_: object) -> Answer:
         del url
         self.asked.append(proxy)
         return self._script(proxy)
@@ -69,7 +67,6 @@ class Asked:
         self.home = home
         self.answers: list[Answer] = []
         self.error: Exception | None = None
-        self.in_flight: Counter[str] = Counter()
         self.through: list[Proxy | None] = []
         asyncio.run(self._run(script, wish, pages))
 
@@ -85,18 +82,18 @@ class Asked:
         }
         definition = Definition.model_validate(raw)
         client = self.home.context.async_redis()
-        async with Scripted(definition, script) as transport:
-            gate = RedisGate(client, self.home.keys, "shop", limits_of(definition))
-            rotation = Rotation(client, self.home.keys, 600.0)
-            asker = Asker(definition, gate, transport, rotation)
-            try:
-                for _ in range(pages):
-                    answer, _ = await asker.ask(Work(Lease(definition.start_urls[0], "t", "{}", 1)))
-                    self.answers.append(answer)
-            except (RuntimeError, RedisError) as error:
-                self.error = error
-            self.in_flight = rotation._in_flight
-            self.through = transport.asked
+        picker = Picker(client, self.home.keys, 600.0)
+        with gate_of(self.home.context, definition, processes=1) as gate:
+            async with Scripted(definition, script) as transport:
+                asker = Asker(definition, gate, transport, picker)
+                try:
+                    for _ in range(pages):
+                        work = Work(Lease(definition.start_urls[0], "t", "{}", 1))
+                        answer, _ = await asker.ask(work)
+                        self.answers.append(answer)
+                except (RuntimeError, RedisError) as error:
+                    self.error = error
+                self.through = transport.asked
         await client.aclose()
 
     @property
@@ -107,6 +104,15 @@ class Asked:
     def failures(self) -> dict[str, int]:
         """What the pool was told."""
         return {r.proxy.key: r.failures for r in self.pool.state().records if r.failures}
+
+    @property
+    def in_flight(self) -> int:
+        return int(self.home.redis.zcard(self.home.keys.pool_site("shop", "leases")))
+
+    def pairs(self) -> dict[str, Pair]:
+        """What is known of the proxies at this site."""
+        look = Ledger(self.home.keys, 60.0).look("shop", -1, 0.0, 0.0)
+        return look.run(self.home.redis).pairs
 
     @property
     def slots(self) -> int:
@@ -121,7 +127,7 @@ def test_no_exception_keeps_a_slot_or_a_proxy(home: SiteHome) -> None:
 
     assert isinstance(asked.error, RuntimeError)
     assert not asked.in_flight
-    assert asked.slots == 0
+    eventually(lambda: asked.slots == 0)
 
 
 def test_a_pool_that_cannot_be_told_keeps_no_slot(
@@ -130,14 +136,13 @@ def test_a_pool_that_cannot_be_told_keeps_no_slot(
     async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("what nobody thought of")
 
-    monkeypatch.setattr(Rotation, "_tell_pool", fail)
+    monkeypatch.setattr(Picker, "report", fail)
     from_a_dead_one = Failed(Kind.PROXY, "cannot be reached")
 
     asked = Asked(home, lambda _: from_a_dead_one)
 
     assert isinstance(asked.error, RuntimeError)
-    assert not asked.in_flight
-    assert asked.slots == 0
+    eventually(lambda: asked.slots == 0)
 
 
 def test_a_page_through_a_proxy_leaves_nothing_behind(home: SiteHome) -> None:
@@ -145,7 +150,7 @@ def test_a_page_through_a_proxy_leaves_nothing_behind(home: SiteHome) -> None:
 
     assert asked.answers == [PAGE]
     assert not asked.in_flight
-    assert asked.slots == 0
+    eventually(lambda: asked.slots == 0)
 
 
 SAYS_502 = judge_status(502, {}, now=0.0, proxied=True)
@@ -159,16 +164,24 @@ def test_what_several_proxies_say_of_a_page_is_the_sites_own(home: SiteHome) -> 
     assert asked.answers == [Failed(Kind.HTTP_5XX, "status 502", status=502)] * 3
     assert (asked.failures, asked.evicted) == ({}, 0)
     assert not asked.in_flight
-    assert home.redis.exists(home.keys.gate("shop", "window"))
+    gate = view.read(home.redis, home.keys, [view.Asked("shop", Limits(rate=2000))])[0]
+    assert gate["breaker"]["failed"] == 3
 
 
 def test_a_proxy_alone_in_saying_that_the_site_fails_is_told_of(home: SiteHome) -> None:
     assert SAYS_502 is not None
 
-    asked = Asked(home, lambda proxy: SAYS_502 if proxy == POOL[0] else PAGE)
+    first: list[Proxy | None] = []
+
+    def answer(proxy: Proxy | None) -> Answer:
+        first.append(proxy)
+        return SAYS_502 if proxy == first[0] else PAGE
+
+    asked = Asked(home, answer)
 
     assert asked.answers == [PAGE]
-    assert asked.failures == {POOL[0].key: 1}
+    assert first[0] is not None
+    assert asked.failures == {first[0].key: 1}
     assert not asked.in_flight
 
 
@@ -185,3 +198,39 @@ def test_a_proxy_that_cannot_be_reached_is_told_of(home: SiteHome) -> None:
     asked = Asked(home, lambda _: Failed(Kind.PROXY, "cannot be reached"))
 
     assert len(asked.failures) == 3
+
+
+def test_a_ban_cools_the_proxy_at_this_site_alone(home: SiteHome) -> None:
+    banned = Failed(Kind.HTTP_403, "status 403", status=403)
+
+    asked = Asked(home, lambda _: banned, POOL[:1], pages=2)
+
+    assert asked.answers == [banned, Failed(Kind.NO_PROXY)]
+    assert (asked.through, asked.failures) == ([POOL[0]], {})
+    pair = asked.pairs()[POOL[0].key]
+    assert (pair.bans, pair.ok) == (1, 1)
+    assert pair.cool_until - pair.at == pytest.approx(COOL_S)
+
+
+def test_a_ban_with_a_time_to_come_again_lasts_as_long(home: SiteHome) -> None:
+    asked = Asked(home, lambda _: Failed(Kind.HTTP_429, "status 429", 7.0, 429))
+
+    (pair,) = asked.pairs().values()
+    assert pair.cool_until - pair.at == pytest.approx(7.0)
+
+
+def test_another_proxy_is_tried_while_one_is_in_doubt_and_the_same_when_there_is_no_other(
+    home: SiteHome,
+) -> None:
+    slow = Failed(Kind.PROXY, "timeout: no whole answer", doubt=Kind.TIMEOUT)
+
+    assert len(set(Asked(home, lambda _: slow).through)) == 3
+    home.redis.flushall()
+    assert Asked(home, lambda _: slow, POOL[:1]).through == [POOL[0]] * 3
+
+
+def test_how_long_an_answer_takes_is_told(home: SiteHome) -> None:
+    asked = Asked(home, lambda _: PAGE)
+
+    (pair,) = asked.pairs().values()
+    assert 0 < pair.ok_s < 1.5

@@ -5,30 +5,40 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from orchestrator.core.redis import Redis
-from sites.move import JobRef
+from sites.job.ref import JobRef
 from tests.support.redis_server import RedisServer
 from tests.support.site_home import Background, SiteHome, shop, until
-from tests.support.site_server import Site, tree
+from tests.support.site_server import Answer, Site, tree
 
 PAGES = 120
 
 
-@pytest.fixture
-def home(tmp_path: Path, redis_server: RedisServer, real_redis: Redis) -> SiteHome:
-    del real_redis  # the server is empty
-    return SiteHome(tmp_path, redis_server.url)
+#: More requests than any job makes.
+ALL = 100_000
+
+
+class Bounded(Site):
+    """Answers so many requests as there are `passes`; others wait."""
+
+    passes = threading.Semaphore(ALL)
+
+    def answer(self, path: str, peer: str, headers: Mapping[str, str]) -> Answer:
+        passes = self.passes
+        answer = super().answer(path, peer, headers)
+        passes.acquire(timeout=60)
+        return answer
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with Site(tree(PAGES, hang=0.02)) as server:
+def site() -> Iterator[Bounded]:
+    with Bounded(tree(PAGES, hang=0.02)) as server:
         yield server
 
 
@@ -50,7 +60,7 @@ def ended(home: SiteHome, ref: JobRef) -> bool:
 
 @pytest.mark.parametrize("seed", [1])
 def test_a_job_whose_workers_are_killed_ends_like_any_other(
-    home: SiteHome, site: Site, seed: int
+    home: SiteHome, site: Bounded, seed: int
 ) -> None:
     plain = undisturbed(home, site)
     ref = home.create(shop(site), send=False)
@@ -58,13 +68,15 @@ def test_a_job_whose_workers_are_killed_ends_like_any_other(
     kills = 2
     for _ in range(kills):
         before = home.stats(ref).done
+        more = draw.randrange(5, 30)
+        site.passes = threading.Semaphore(more + 20)  # however late it is killed: it has not ended
         process = child(home)
-        goal = before + draw.randrange(5, 30)
-        until(lambda goal=goal: home.stats(ref).done >= goal, timeout=30)
+        until(lambda goal=before + more: home.stats(ref).done >= goal)
         process.kill()
         process.wait()
         assert not ended(home, ref)
 
+    site.passes = threading.Semaphore(ALL)
     process = child(home)
     process.wait(60)
 
@@ -75,23 +87,28 @@ def test_a_job_whose_workers_are_killed_ends_like_any_other(
 
 
 def test_the_pages_of_a_dead_shard_come_back_without_waiting_for_more_than_its_leases(
-    home: SiteHome, site: Site
+    home: SiteHome, site: Bounded
 ) -> None:
+    home.create(shop(site), send=False)
+    began = time.monotonic()
+    child(home).wait(60)
+    plain = time.monotonic() - began
     ref = home.create(shop(site), send=False)
+    site.passes = threading.Semaphore(PAGES // 2)
     process = child(home)
-    until(lambda: home.stats(ref).done >= 20, timeout=30)
+    until(lambda: home.stats(ref).done >= 20)
     process.kill()
     process.wait()
     killed_at = time.monotonic()
+    site.passes = threading.Semaphore(ALL)
 
     child(home).wait(60)
 
     assert home.job(ref).state == "done"
-    assert time.monotonic() - killed_at < 12
+    assert time.monotonic() - killed_at < 12 + 3 * plain
 
 
 def test_a_job_outlives_its_redis(tmp_path: Path) -> None:
-    (tmp_path / "redis").mkdir()
     with RedisServer(tmp_path / "redis") as server, Site(tree(PAGES, hang=0.02)) as site:
         home = SiteHome(tmp_path, server.url)
         plain = undisturbed(home, site)
@@ -111,7 +128,6 @@ def test_a_job_outlives_its_redis(tmp_path: Path) -> None:
 
 
 def test_a_redis_that_is_away_for_longer_than_all_leases_costs_no_page(tmp_path: Path) -> None:
-    (tmp_path / "redis").mkdir()
     with RedisServer(tmp_path / "redis") as server, Site(tree(PAGES, hang=0.02)) as site:
         home = SiteHome(tmp_path, server.url)
         plain = undisturbed(home, site)
@@ -129,7 +145,7 @@ def test_a_redis_that_is_away_for_longer_than_all_leases_costs_no_page(tmp_path:
 
 def test_a_full_redis_pauses_the_job_and_nothing_is_lost(home: SiteHome, site: Site) -> None:
     plain = undisturbed(home, site)
-    ref = home.create(shop(site))
+    ref = home.create(shop(site, rate=60.0, burst=1))
     crawl = Background(home.shard)
     until(lambda: home.stats(ref).done >= 20)
     home.redis.config_set("maxmemory", "1")

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from orchestrator.core.redis import Redis
+from orchestrator.gate import view
+from orchestrator.gate.limits import Limits
 from proxies.model import Anonymity, Proxy, Verdict
-from proxies.pool import Pool
-from tests.support.redis_server import RedisServer
+from proxies.pool.pool import Pool
+from tests.support.ports import free_port
 from tests.support.site_home import Background, SiteHome, shop, until
-from tests.support.site_server import Site, tree
+from tests.support.site_server import Site
 
-
-@pytest.fixture
-def home(tmp_path: Path, redis_server: RedisServer, real_redis: Redis) -> SiteHome:
-    del real_redis  # the server is empty
-    return SiteHome(tmp_path, redis_server.url)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site(tree(60)) as server:
-        yield server
+#: What is slow is no Redis that is away.
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 @contextmanager
@@ -45,8 +35,7 @@ def forward(leave_from: str) -> Iterator[tuple[Proxy, subprocess.Popen[bytes]]]:
 
 
 def dead() -> Proxy:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return Proxy("http", "127.0.0.1", int(server.getsockname()[1]))
+    return Proxy("http", "127.0.0.1", free_port())
 
 
 def fill(home: SiteHome, *proxies: Proxy) -> None:
@@ -145,7 +134,8 @@ def test_a_dead_proxy_does_not_trip_the_breaker_of_the_site(home: SiteHome, site
     home.work(ref)
 
     assert home.stats(ref).error == 1
-    assert not home.redis.exists(home.keys.gate("shop", "breaker"))
+    gate = view.read(home.redis, home.keys, [view.Asked("shop", Limits(rate=2000))])[0]
+    assert (gate["breaker"]["state"], gate["breaker"]["failed"]) == ("closed", 0)
 
 
 def test_a_site_that_prefers_proxies_is_asked_directly_without_any(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from orchestrator.core.queues import CONTROL, SHARDS
-from orchestrator.core.redis import Redis
 from orchestrator.nodes.registry import Node, Nodes
-from sites.status import StatusReader
-from tests.support.redis_server import RedisServer
+from sites.shared.status import StatusReader
 from tests.support.site_home import SiteHome
 
 SHORT = Node("short", 2, 0, (CONTROL,))
@@ -19,11 +15,9 @@ BOTH = Node("both", 2, 0)
 
 
 @pytest.fixture
-def home(tmp_path: Path, redis_server: RedisServer, real_redis: Redis) -> SiteHome:
-    del real_redis  # the server is empty
-    made = SiteHome(tmp_path, redis_server.url)
-    Nodes(made.redis, made.keys).leave("test")
-    return made
+def home(home: SiteHome) -> SiteHome:
+    Nodes(home.redis, home.keys).leave("test")
+    return home
 
 
 def sent(home: SiteHome, *nodes: Node) -> int:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,15 @@ class Orch:
             timeout=timeout,
             check=False,
         )
+
+    def refuses(self, *words: str, told: Iterable[str]) -> None:
+        """Whatever is wrong with the configuration is told, in one message; nothing is started."""
+        done = self(*words)
+        assert done.returncode == 2, done.stdout + done.stderr
+        for part in told:
+            assert part in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
+        assert not self.processes()
 
     def popen(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options
@@ -89,17 +98,17 @@ class Orch:
         """Every live process that was launched for this home, or names it on its command line."""
         home = self.home.resolve()
         ours = {pid for pids in launched(home).values() for pid in pids}
-        return sorted(ours | {pid for pid in pids() if str(home) in _command_line(pid)})
+        return sorted(ours | {pid for pid in pids() if str(home) in command_line(pid)})
 
     def events(self) -> list[dict[str, Any]]:
         file = self.home / "data/logs/events.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [json.loads(line) for line in whole_lines(file)]
 
     def close(self) -> None:
         """Stop everything by `orch down`; what is left after it is a failure of ours."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self("down", timeout=40)
-        left = {pid: _command_line(pid) for pid in self.processes() if alive(pid)}
+        left = {pid: command_line(pid) for pid in self.processes() if alive(pid)}
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -135,7 +144,21 @@ def alive(pid: int) -> bool:
         return False
 
 
-def _command_line(pid: int) -> str:
+def whole_lines(file: Path) -> list[str]:
+    """What was written so far; the last line may be on its way."""
+    text = file.read_text() if file.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def signal_each(pids: Iterable[int], number: signal.Signals) -> None:
+    """What has ended since it was listed (a `sleep` of a shell's loop) is nobody to signal."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def command_line(pid: int) -> str:
+    """Its words, each with a space behind it; "" when it has ended."""
     try:
         return (
             Path(f"/proc/{pid}/cmdline")

@@ -10,10 +10,10 @@ import sys
 from orchestrator.core.clock import SYSTEM
 from orchestrator.core.context import Context
 from orchestrator.nodes.registry import Node, Nodes
-from sites.move import JobRef
-from sites.record import Records
-from sites.shard import run_shard
-from sites.topup import TopUp
+from sites.job.ref import JobRef
+from sites.jobs.topup import TopUp
+from sites.shared.record import Records
+from sites.shared.shard import run_shard
 
 
 def main() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,16 @@ from orchestrator.core.context import Context
 from orchestrator.nodes.registry import Node, Nodes
 from orchestrator.queue.model import Stats
 from orchestrator.queue.redis import RedisQueue
-from sites.definition import Definition
-from sites.drain import Drain
-from sites.ends import End
-from sites.move import JobRef
-from sites.output import Results
-from sites.record import Job, Records
-from sites.shard import run_shard
-from sites.state import JobState
-from sites.topup import TopUp
+from sites.crawl.ends import End
+from sites.definition.definition import Definition
+from sites.job.job import Job
+from sites.job.ref import JobRef
+from sites.job.state import JobState
+from sites.jobs.topup import TopUp
+from sites.results.output import Results
+from sites.shared.drain import Drain
+from sites.shared.record import Records
+from sites.shared.shard import run_shard
 from tests.support.site_server import Site
 
 
@@ -36,6 +39,7 @@ def shop(site: Site, **more: Any) -> dict[str, Any]:
         "burst": 100,
         "concurrency": 8,
         "allow_private": True,
+        "robots": False,  # most tests count every request
         "limits": {"timeout": "5s"},
     }
     return raw | more
@@ -58,7 +62,11 @@ class SiteHome:
         self.sent.append((JobRef(site, job_id), reservation))
 
     def slots(self, count: int) -> None:
-        Nodes(self.redis, self.keys).renew(Node("test", count, 0))
+        """Have a node with so many slots, which lives on though nobody renews it."""
+        node = Node("test", count, 0)
+        Nodes(self.redis, self.keys).renew(node)
+        self.redis.zadd(self.keys.nodes(), {node.name: int(self.redis.time()[0]) + 3600})
+        self.redis.expire(self.keys.node(node.name), 3600)
 
     def create(self, definition: dict[str, Any], *, send: bool = True) -> JobRef:
         """Make a job; without `send` somebody else looks for its shards."""
@@ -73,7 +81,7 @@ class SiteHome:
         ref, reservation = self.sent.pop(0)
         return run_shard(self.context, ref, reservation, self.topup)
 
-    def work(self, ref: JobRef, timeout: float = 30) -> Job:
+    def work(self, ref: JobRef, timeout: float = 90) -> Job:
         """Run shards, one after the other, until the job has ended."""
         deadline = Deadline.after(timeout)
         while self.job(ref).active:
@@ -110,6 +118,27 @@ class SiteHome:
         with Results(self.context.home.site_results(ref.site)) as results:
             return [json.dumps(item) for item in results.items(ref.id)]
 
+    @contextlib.contextmanager
+    def ticks(self) -> Iterator[None]:
+        """Look after all jobs again and again meanwhile, as workers do."""
+        over = threading.Event()
+
+        def tick() -> None:
+            while not over.wait(0.2):
+                self.topup.run()
+
+        ticking = Background(tick)
+        try:
+            yield
+        finally:
+            over.set()
+            ticking.join()
+
+    def hurry(self, ref: JobRef) -> None:
+        """Let the next shards of a job ask for pages as quickly as they can."""
+        definition = json.loads(self.job(ref).definition) | {"rate": 2000.0, "burst": 100}
+        self.records.note(ref, {"definition": json.dumps(definition)})
+
     def stop(self, ref: JobRef) -> None:
         self.records.move(ref, JobState.STOPPING)
 
@@ -134,7 +163,11 @@ class Background:
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
 
-    def join(self, timeout: float = 20) -> Any:
+    @property
+    def over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def join(self, timeout: float = 60) -> Any:
         self._thread.join(timeout)
         assert not self._thread.is_alive(), "it did not end"
         if self.error:
@@ -142,5 +175,5 @@ class Background:
         return self.result
 
 
-def until(condition: Any, timeout: float = 10) -> None:
+def until(condition: Any, timeout: float = 60) -> None:
     assert wait_until(condition, Deadline.after(timeout), every=0.01), "it never came true"

@@ -6,14 +6,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the site answers; `hang` seconds pass before, or the site's release."""
+    """What the site answers; `hang` seconds pass before, or the site's release.
+
+    Who has its ETag already is told so.
+    """
 
     body: bytes | str = ""
     status: int = 200
@@ -73,6 +76,9 @@ class Site:
             self.hits.append(Hit(time.monotonic(), path, peer, self._in_flight, headers))
         page = self.pages.get(path, Answer("not here", status=404))
         found = page(before) if callable(page) else page
+        proof = found.headers.get("ETag")
+        if proof and headers.get("If-None-Match") == proof:
+            found = replace(found, body="", status=304)
         if found.hang:
             self.released.wait(found.hang)
         return found
@@ -109,12 +115,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site = self.server.site
         answer = site.answer(self.path, self.client_address[0], dict(self.headers.items()))
+        site.left()  # before the answer: who has it may ask again before we are told
         try:
             self._send(answer)
         except OSError:
             self.close_connection = True
-        finally:
-            site.left()
 
     def _send(self, answer: Answer) -> None:
         if answer.close:

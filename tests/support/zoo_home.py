@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,15 +13,18 @@ from typing import Self
 
 from orchestrator.celery_app.app import make_app
 from orchestrator.core.context import Context
+from orchestrator.core.queues import QUEUES
 from orchestrator.nodes.registry import Nodes
 from proxies.model import Proxy
-from proxies.progress import RefreshRecord
-from proxies.refresh import Refresher
-from proxies.wait import Patience
+from proxies.refresh.progress import RefreshRecord
+from proxies.refresh.refresh import Refresher
+from proxies.refresh.wait import Patience
 from tests.support.orch import eventually
 
 #: Tests do not want to wait for what is silent on purpose.
 IMPATIENT = Patience(silence=3.0)
+
+WORKER = "from orchestrator.celery_app.__main__ import main; raise SystemExit(main())"
 
 
 class ProxyHome:
@@ -35,7 +39,11 @@ class ProxyHome:
         lines = [f"{key} = {value!r}" for key, value in rows.items()]
         text = f'[redis]\nurl = "{redis_url}"\n[worker]\nconcurrency = 2\n[proxies]\n'
         (folder / "orch.toml").write_text(text + "\n".join(lines) + "\n")
-        self.context = Context.load(folder)
+        self.load()
+
+    def load(self) -> None:
+        """Read its settings, again if they have been changed."""
+        self.context = Context.load(self.folder)
         self.context.home.make()
         self.refresher = Refresher(self.context, make_app(self.context), IMPATIENT)
 
@@ -43,18 +51,27 @@ class ProxyHome:
         self.list.write_text("".join(f"{proxy.url}\n" for proxy in proxies))
         return self
 
+    def stand_in(self, slots: int = 2) -> Self:
+        """Let it look for an hour as if a worker were there."""
+        redis, keys = self.context.redis, self.context.keys
+        facts = json.dumps({"slots": slots, "active": 0, "takes": list(QUEUES)})
+        redis.zadd(keys.nodes(), {"stand-in": int(redis.time()[0]) + 3600})
+        redis.set(keys.node("stand-in"), facts, ex=3600)
+        return self
+
     def record(self, job_id: str) -> RefreshRecord:
         return RefreshRecord(self.context.redis, self.context.keys, job_id)
 
-    def worker(self) -> Worker:
-        return Worker(self)
+    def worker(self, before: str = "") -> Worker:
+        return Worker(self, before)
 
 
 class Worker:
-    """A real Celery worker of that home, as the supervisor would start it."""
+    """A real Celery worker of that home, as the supervisor would start it; `before` is run first."""
 
-    def __init__(self, home: ProxyHome) -> None:
+    def __init__(self, home: ProxyHome, before: str = "") -> None:
         self._home = home
+        self._before = before
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -67,7 +84,7 @@ class Worker:
         }
         with (self._home.folder / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.celery_app", "worker"],
+                [sys.executable, "-c", f"{self._before}\n{WORKER}", "worker"],
                 env=environment,
                 stdout=log,
                 stderr=log,

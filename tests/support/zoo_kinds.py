@@ -1,245 +1,242 @@
-"""The kinds of proxies in the zoo: how each one treats a connection."""
+"""The kinds of proxies in the zoo, and the truth about each: what lists on the internet are made of."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import contextlib
-import ipaddress
-import re
-import struct
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-ADDED = b"<script>added()</script>"
+from proxies.model import Anonymity
+from tests.support.zoo_animal import Handler, answer
+from tests.support.zoo_http import (
+    after_continue,
+    altered,
+    bare,
+    between,
+    chunked,
+    forwarding,
+    granting,
+    half_chunked,
+    halved,
+    http,
+    in_pieces,
+    keeping,
+    lying_connect,
+    meeting,
+    no_connect,
+    not_packed,
+    only_to_tls,
+    packed,
+    refusing,
+    refusing_half,
+    silent_connect,
+    stale,
+    to_the_end,
+    two_lengths,
+    zipped,
+)
+from tests.support.zoo_liars import (
+    HEAD,
+    bombing,
+    closing,
+    endless_chunks,
+    endless_headers,
+    endless_line,
+    flapping,
+    hanging,
+    hurrying,
+    one_at_a_time,
+    resetting,
+    saying,
+    slow_headers,
+    swelling,
+    trickling,
+)
+from tests.support.zoo_socks import (
+    SOCKS5_YES_NAMED,
+    socks4,
+    socks5,
+    socks5_altering,
+    socks5_lying,
+    socks5_refusing,
+    socks5_silent,
+)
+
+ELITE, ANONYMOUS, TRANSPARENT = Anonymity.ELITE, Anonymity.ANONYMOUS, Anonymity.TRANSPARENT
+#: What those with credentials want to be told.
+CREDENTIALS = ("ann", "p:w%@")
+#: As slow as somebody may be whose answers still count, in seconds.
+SLOW_S = 0.5
 
 
-@dataclass
-class Animal:
-    """What a kind may look at: where it leaves from, whom it lets in, what it has seen."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind and the truth about it.
 
-    leave_from: str = ""
-    username: str = ""
-    password: str = ""
-    connections: int = 0
+    `scheme` is what a list says, `works_as` what it is when that is something else. Without a `reason` it
+    is live. `wants` are the credentials it asks for, `given` those that a list has.
+    """
+
+    scheme: str
+    handler: Handler | None
+    anonymity: Anonymity = ELITE
+    reason: str = ""
+    tls: bool | None = True
+    works_as: str = ""
+    own_address: bool = True
+    wants: tuple[str, str] = ("", "")
+    given: tuple[str, str] = ("", "")
     delay: float = 0.0
-    remembered: bytes = b""
+    listens: str = ""
 
-    async def upstream(
-        self, host: str, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        source = (self.leave_from, 0) if self.leave_from else None
-        return await asyncio.open_connection(host, port, local_addr=source)
+    @property
+    def live(self) -> bool:
+        return not self.reason
 
-
-Handler = Callable[[Animal, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-# Those that forward plain HTTP.
+    @property
+    def usable(self) -> bool:
+        return self.live and self.anonymity is not TRANSPARENT
 
 
-async def forward(animal: Animal, reader: asyncio.StreamReader, *added: str) -> bytes:
-    """Send one request on, with more headers, and return the whole answer."""
-    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
-    if not lets_in(animal, lines):
-        return b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
-    method, target, _ = first.split(" ")
-    url = urlsplit(target)
-    assert url.scheme == "http", "an absolute URL is expected"
-    assert url.hostname
-    await asyncio.sleep(animal.delay)
-    kept = [line for line in lines if not line.lower().startswith("proxy-")]
-    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    up_reader, up_writer = await animal.upstream(url.hostname, url.port or 80)
-    request = "\r\n".join([f"{method} {path} HTTP/1.1", *kept, *added, "", ""])
-    up_writer.write(request.encode("latin-1"))
-    answer = await up_reader.read()
-    up_writer.close()
-    return answer
+def bad(scheme: str, handler: Handler | None, reason: str) -> Kind:
+    return Kind(scheme, handler, reason=reason)
 
 
-def lets_in(animal: Animal, lines: list[str]) -> bool:
-    if not animal.username:
-        return True
-    pair = base64.b64encode(f"{animal.username}:{animal.password}".encode()).decode()
-    return f"Proxy-Authorization: Basic {pair}" in lines
+OWN = "127.0.0.1"
+MITM = between(lambda animal: animal.world.rogue)
+MISNAMED = between(lambda animal: animal.world.misnamed)
+GRANTED_LATE = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\nContent-Length: 9\r\n\r\n"
+NO = "405 Method Not Allowed"
+LATE = "no answer in time"
+HUNG_UP = "closed the connection"
+LARGE = "an answer of more than 64 KiB"
+NO_END = "no end of headers"
+OTHER = "an answer to another question"
+NOT_ANSWER = "no answer of the judge"
 
-
-def forwarding(*added: str, change: Callable[[bytes], bytes] = lambda answer: answer) -> Handler:
-    async def handle(
-        animal: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        writer.write(change(await forward(animal, reader, *added)))
-        await writer.drain()
-
-    return handle
-
-
-def alter(answer: bytes) -> bytes:
-    """Add a script to HTML, and nothing to JSON; the length is put right."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if b"text/html" not in head:
-        return answer
-    body = body.replace(b"</body>", ADDED + b"</body>")
-    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
-    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body])
-
-
-def halve(answer: bytes) -> bytes:
-    return answer[: -len(answer) // 4]
-
-
-async def stale(animal: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer every request with what the first one got."""
-    if not animal.remembered:
-        answer = await forward(animal, reader)
-        animal.remembered = re.sub(rb'("nonce": ")[0-9a-f]', rb"\1z", answer)
-    writer.write(animal.remembered)
-    await writer.drain()
-
-
-# Those that make tunnels.
-
-
-async def connect(
-    animal: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
-    method, target, _ = first.split(" ")
-    if method != "CONNECT":
-        writer.write(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")
-        return
-    if not lets_in(animal, lines):
-        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-        return
-    host, _, port = target.rpartition(":")
-    await relay(
-        animal, (host, int(port)), reader, writer, b"HTTP/1.1 200 Connection established\r\n\r\n"
-    )
-
-
-async def socks4(
-    animal: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    version, command, port, address = struct.unpack("!BBH4s", await reader.readexactly(8))
-    assert (version, command) == (4, 1)
-    await reader.readuntil(b"\0")
-    host = str(ipaddress.IPv4Address(address))
-    await relay(animal, (host, port), reader, writer, b"\0\x5a" + bytes(6))
-
-
-async def socks5(
-    animal: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    version, count = await reader.readexactly(2)
-    assert version == 5
-    offered = await reader.readexactly(count)
-    if animal.username:
-        if 2 not in offered:
-            writer.write(b"\x05\xff")
-            return
-        writer.write(b"\x05\x02")
-        username = await socks5_word(reader, skip=1)
-        password = await socks5_word(reader)
-        wrong = (username, password) != (animal.username, animal.password)
-        writer.write(b"\x01\x01" if wrong else b"\x01\x00")
-        if wrong:
-            return
-    else:
-        writer.write(b"\x05\x00")
-    *_, kind = await reader.readexactly(4)
-    if kind == 1:
-        host = str(ipaddress.IPv4Address(await reader.readexactly(4)))
-    else:
-        host = await socks5_word(reader)
-    (port,) = struct.unpack("!H", await reader.readexactly(2))
-    await relay(animal, (host, port), reader, writer, b"\x05\0\0\x01" + bytes(6))
-
-
-async def socks5_word(reader: asyncio.StreamReader, skip: int = 0) -> str:
-    await reader.readexactly(skip)
-    (size,) = await reader.readexactly(1)
-    return (await reader.readexactly(size)).decode()
-
-
-async def relay(
-    animal: Animal,
-    target: tuple[str, int],
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    granted: bytes,
-) -> None:
-    await asyncio.sleep(animal.delay)
-    up_reader, up_writer = await animal.upstream(*target)
-    writer.write(granted)
-    try:
-        await asyncio.gather(pipe(reader, up_writer), pipe(up_reader, writer))
-    finally:
-        up_writer.close()
-
-
-async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-            await writer.drain()
-        writer.write_eof()
-
-
-# Those that only pretend.
-
-
-def saying(answer: bytes) -> Handler:
-    async def handle(_: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-
-    return handle
-
-
-async def hanging(_: Animal, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-    while await reader.read(65_536):
-        pass
-
-
-async def trickling(_: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
-    with contextlib.suppress(OSError):
-        for _number in range(5000):
-            writer.write(b" ")
-            await writer.drain()
-            await asyncio.sleep(0.05)
-
-
-async def bombing(_: Animal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    with contextlib.suppress(OSError):
-        for _number in range(10_000):
-            writer.write(bytes(65_536))
-            await writer.drain()
-
-
-#: kind -> (scheme in a list, what it does, whether it leaves from an address of its own)
-KINDS: dict[str, tuple[str, Handler, bool]] = {
-    "http": ("http", forwarding(), True),
-    "connect": ("https", connect, True),
-    "socks4": ("socks4", socks4, True),
-    "socks5": ("socks5", socks5, True),
-    "anonymous": ("http", forwarding("Via: 1.1 zoo"), True),
-    "forwarded": ("http", forwarding("X-Forwarded-For: 127.0.0.1"), True),
-    "transparent": ("http", forwarding(), False),
-    "altering": ("http", forwarding(change=alter), True),
-    "half": ("http", forwarding(change=halve), True),
-    "stale": ("http", stale, True),
-    "garbage": ("http", saying(b"220 smtp.example.org ESMTP\r\n\r\n"), True),
-    "forbidding": ("http", saying(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"), True),
-    "captive": ("http", saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin"), True),
-    "hanging": ("http", hanging, True),
-    "trickling": ("http", trickling, True),
-    "bombing": ("http", bombing, True),
+GOOD: dict[str, Kind] = {
+    "http": Kind("http", http()),
+    "slow": Kind("http", http(), delay=SLOW_S),
+    "chunked": Kind("http", http(forwarding(change=chunked))),
+    "to_the_end": Kind("http", http(forwarding(change=to_the_end))),
+    "after_continue": Kind("http", http(forwarding(change=after_continue))),
+    "bare": Kind("http", http(forwarding(change=bare))),
+    "packed": Kind("http", http(forwarding(change=packed))),
+    "granting_late": Kind("http", http(tunnel=granting(GRANTED_LATE))),
+    "one_at_a_time": Kind("http", one_at_a_time(http())),
+    "in_pieces": Kind("http", http(in_pieces)),
+    "keeping": Kind("http", http(keeping)),
+    "plain_headers": Kind("http", http(forwarding("Cache-Control: max-age=0", "Pragma: no-cache"))),
+    "http_auth": Kind("http", http(), wants=CREDENTIALS, given=CREDENTIALS),
+    "ipv6": Kind("http", http(), listens="::1"),
+    "http_only": Kind("http", http(tunnel=no_connect), tls=False),
+    "lying_connect": Kind("http", http(tunnel=lying_connect), tls=False),
+    "silent_connect": Kind("http", http(tunnel=silent_connect), tls=False),
+    "connect": Kind("https", http(refusing(NO))),
+    "connect_auth": Kind("https", http(refusing(NO)), wants=CREDENTIALS, given=CREDENTIALS),
+    "connect_to_tls": Kind("https", http(refusing(NO), only_to_tls)),
+    "only_connect": Kind("http", http(refusing("400 Bad Request")), works_as="https"),
+    "only_connect_to_tls": Kind("http", http(refusing(NO), only_to_tls), works_as="https"),
+    "refusing_much": Kind("http", http(refusing(NO, bytes(90_000))), works_as="https"),
+    "refusing_half": Kind("http", http(refusing_half), works_as="https"),
+    "wants_for_plain": Kind("http", http(refusing("407 No")), works_as="https"),
+    "not_implemented": Kind("http", http(refusing("501 Not Implemented")), works_as="https"),
+    "socks4": Kind("socks4", socks4()),
+    "socks4a": Kind("socks4", socks4(names_only=True)),
+    "socks4_user": Kind("socks4", socks4(), wants=("ann", ""), given=("ann", "")),
+    "socks5": Kind("socks5", socks5()),
+    "socks5_named": Kind("socks5", socks5(SOCKS5_YES_NAMED)),
+    "socks5_auth": Kind("socks5", socks5(), wants=CREDENTIALS, given=CREDENTIALS),
+    "socks5_slow": Kind("socks5", socks5(), delay=SLOW_S),
+    "anonymous": Kind("http", http(forwarding("Via: 1.1 zoo")), ANONYMOUS),
+    "announcing": Kind("http", http(forwarding("Proxy-Connection: close")), ANONYMOUS),
+    "wrong_exit": Kind("http", http(forwarding("X-Forwarded-For: 203.0.113.9")), ANONYMOUS),
+    "odd_exit": Kind("http", http(forwarding("X-Odd: 203.0.113.9:4711")), ANONYMOUS),
+    "odd_header": Kind("http", http(forwarding("X-Request-Route: 7f")), ANONYMOUS),
 }
+
+TELLING: dict[str, Kind] = {
+    "transparent": Kind("http", http(), TRANSPARENT, own_address=False),
+    "transparent_socks": Kind("socks5", socks5(), TRANSPARENT, own_address=False),
+    "forwarded": Kind("http", http(forwarding(f"X-Forwarded-For: {OWN}")), TRANSPARENT),
+    "forwarded_for": Kind(
+        "http", http(forwarding(f'Forwarded: for="{OWN}:4711";proto=http')), TRANSPARENT
+    ),
+    "among_others": Kind("http", http(forwarding(f"X-Real-IP: 203.0.113.9, {OWN}")), TRANSPARENT),
+    "odd_leak": Kind("http", http(forwarding(f"X-Odd: you=[::ffff:{OWN}]:55")), TRANSPARENT),
+    "dashed_leak": Kind("http", http(forwarding("X-Client: u-127-0-0-1.dsl.example")), TRANSPARENT),
+    "number_leak": Kind("http", http(forwarding("X-Client: id=7F000001")), TRANSPARENT),
+    "agent_leak": Kind("http", http(forwarding(f"Cookie: c={OWN}; a=b")), TRANSPARENT),
+}
+
+BAD: dict[str, Kind] = {
+    "dead": bad("http", None, "connection refused"),
+    "syn_drop": bad("http", None, LATE),
+    "black_hole": bad("http", None, LATE),
+    "hanging": bad("http", hanging, LATE),
+    "black_hole_socks": bad("socks5", None, LATE),
+    "too_slow": Kind("http", http(), reason=LATE, delay=60.0),
+    "trickling": bad("http", trickling, LATE),
+    "slow_headers": bad("http", slow_headers, LATE),
+    "swelling": bad("http", swelling, LATE),
+    "bombing": bad("http", bombing, LARGE),
+    "endless_chunks": bad("http", endless_chunks, LARGE),
+    "huge": bad("http", saying(HEAD + b"Content-Length: 9999999999\r\n\r\n{"), LARGE),
+    "endless_headers": bad("http", endless_headers, NO_END),
+    "endless_line": bad("http", endless_line, NO_END),
+    "zip_bomb": bad("http", http(forwarding(change=zipped)), LARGE),
+    "garbage": bad("http", saying(b"220 smtp.example.org ESMTP\r\n\r\n"), "not HTTP"),
+    "banner": bad("http", hurrying(b"SSH-2.0-OpenSSH_9.6\r\n"), "not HTTP"),
+    "hurrying": bad("http", hurrying(answer("200 OK", b'{"nonce": ""}')), OTHER),
+    "closing": bad("http", closing, HUNG_UP),
+    "resetting": bad("http", resetting, HUNG_UP),
+    "captcha": bad("http", saying(answer("403 Forbidden", b"<html>robot?")), "answered 403"),
+    "captive": bad("http", saying(answer("200 OK", b"login")), NOT_ANSWER),
+    "empty": bad("http", saying(answer("200 OK")), NOT_ANSWER),
+    "nested": bad("http", saying(answer("200 OK", b"[" * 60_000)), NOT_ANSWER),
+    "broken": bad("http", saying(answer("502 Bad Gateway")), "answered 502"),
+    "forbidding": bad("http", saying(answer("403 Forbidden")), "answered 403"),
+    "redirecting": bad(
+        "http", saying(answer("302 Found", b"", "Location: http://127.0.0.1/")), "answered 302"
+    ),
+    "http_no_credentials": Kind("http", http(), reason="wants credentials", wants=CREDENTIALS),
+    "http_wrong_credentials": Kind(
+        "http", http(), reason="credentials refused", wants=CREDENTIALS, given=("ann", "x")
+    ),
+    "socks5_no_credentials": Kind(
+        "socks5", socks5(), reason="wants credentials", wants=CREDENTIALS
+    ),
+    "socks5_wrong_credentials": Kind(
+        "socks5", socks5(), reason="credentials refused", wants=CREDENTIALS, given=("ann", "x")
+    ),
+    "socks4_wrong_user": Kind(
+        "socks4", socks4(), reason="tunnel refused (91)", wants=("ann", ""), given=("bob", "")
+    ),
+    "altering": bad("http", http(forwarding(change=altered)), "alters pages"),
+    "socks5_altering": bad("socks5", socks5_altering, "alters pages"),
+    "half": bad("http", http(forwarding(change=halved)), "half an answer"),
+    "two_lengths": bad("http", http(forwarding(change=two_lengths)), "not HTTP"),
+    "not_packed": bad("http", http(forwarding(change=not_packed)), "an unknown encoding"),
+    "half_chunked": bad("http", http(forwarding(change=half_chunked)), "half an answer"),
+    "stale": bad("http", http(stale), OTHER),
+    "rogue": bad("http", http(tunnel=MITM), "intercepts TLS"),
+    "rogue_connect": bad("https", http(refusing(NO), MITM), "intercepts TLS"),
+    "misnamed": bad("http", http(tunnel=MISNAMED), "intercepts TLS"),
+    "flapping": bad("http", flapping(http()), HUNG_UP),
+    "flapping_socks": bad("socks5", flapping(socks5()), HUNG_UP),
+    "flapping_socks_late": bad("socks5", flapping(socks5(), served=2), HUNG_UP),
+    "no_connect": bad("https", http(tunnel=no_connect), "tunnel refused (405)"),
+    "connect_liar": bad("https", http(tunnel=lying_connect), NOT_ANSWER),
+    "connect_silent": bad("https", http(tunnel=silent_connect), LATE),
+    "http_as_socks5": bad("socks5", http(), LATE),
+    "http_as_socks4": bad("socks4", http(), LATE),
+    "socks5_as_http": bad("http", socks5(), HUNG_UP),
+    "garbage_socks5": bad("socks5", hurrying(b"220 smtp.example.org ESMTP\r\n"), "not SOCKS"),
+    "garbage_socks4": bad("socks4", hurrying(b"220 smtp.example.org ESMTP\r\n"), "not SOCKS"),
+    "bombing_socks": bad("socks5", bombing, "not SOCKS"),
+    "socks5_refusing": bad("socks5", socks5_refusing(5), "tunnel refused (5)"),
+    "socks5_lying": bad("socks5", socks5_lying, NOT_ANSWER),
+    "socks5_silent": bad("socks5", socks5_silent, LATE),
+}
+
+KINDS: dict[str, Kind] = {**GOOD, **TELLING, **BAD}
+#: For tests of their own.
+MORE: dict[str, Kind] = {"meeting": Kind("http", http(meeting))}

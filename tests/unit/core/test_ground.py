@@ -14,20 +14,7 @@ from orchestrator.core.files import private_folder, read_json, tail, write_atomi
 from orchestrator.core.home import Home
 from orchestrator.core.places import LONGEST_SOCKET_PATH
 from orchestrator.supervise import restart
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.mark.parametrize("module", [backoff, duration, mask, restart])
@@ -114,7 +101,12 @@ def test_the_home_is_the_nearest_folder_upwards_with_a_configuration(
     assert Home.find(tmp_path).path == tmp_path
 
 
-def test_a_socket_path_is_never_too_long(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", ["", "/run/user/4711", "/x" * 60])
+def test_a_socket_path_is_never_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.setenv("TMPDIR", runtime)
     deep = Home(tmp_path / ("x" * 100))
 
     for length in range(110):

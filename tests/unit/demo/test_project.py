@@ -10,7 +10,7 @@ import pytest
 from orchestrator.core import config
 from orchestrator.core.home import Home
 from orchestrator.demo.project import BAD_LINES, Project, definition
-from sites.definition import Definition
+from sites.definition.definition import Definition
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from proxies.findings import Findings, Report
 from proxies.model import Anonymity, Verdict, parse
-from proxies.outcome import RefreshOutcome
-from proxies.progress import RefreshStatus
+from proxies.refresh.findings import Findings, Report
+from proxies.refresh.outcome import RefreshOutcome
+from proxies.refresh.progress import RefreshStatus
 
 GOOD = Verdict(
     parse("10.0.0.1:80"), 1.0, anonymity=Anonymity.ELITE, exit_ip="10.0.0.1", latency_ms=5
@@ -27,7 +27,7 @@ def test_nothing_to_check_is_complete() -> None:
 def test_something_missing_is_partial() -> None:
     assert Findings(2, {0: EMPTY}).status is RefreshStatus.PARTIAL
     assert Findings(2, {0: EMPTY, 1: FAILED}).status is RefreshStatus.PARTIAL
-    assert Findings(2, {0: DONE, 1: FAILED}).undecided == (1,)
+    assert Findings(2, {0: DONE, 1: FAILED}).undecided == {1: None}
 
 
 def test_a_judge_that_is_down_is_a_failure_and_not_dead_proxies() -> None:
@@ -69,3 +69,46 @@ def test_the_exit_code_follows_the_status_and_the_usable_ones() -> None:
     assert code(RefreshStatus.PARTIAL, 99) == 6
     assert code(RefreshStatus.FAILED, 99) == 1
     assert code(RefreshStatus.DISPATCHED, 0) == 0
+
+
+def test_a_chunk_that_ran_out_of_time_says_what_it_knows() -> None:
+    keys = [f"http://10.0.0.{number}:80" for number in range(1, 7)]
+    part = Report((GOOD,), {"connection refused": 1}, 2, "ran out of time")
+    found = Findings(1, {0: part.part(keys, {keys[0], keys[3]})})
+
+    assert found.undecided == {0: ((1, 3), (4, 6))}
+    assert found.status is RefreshStatus.PARTIAL
+    assert found.reasons == {"connection refused": 1}
+    assert found.problems == ("ran out of time",)
+
+
+def test_a_chunk_that_found_nobody_before_its_time_was_up_is_no_failure_of_all() -> None:
+    part = Report((), {"no answer in time": 1}, 1, "ran out of time").part(["a", "b"], {"a"})
+
+    assert Findings(1, {0: part}).status is RefreshStatus.PARTIAL
+    assert Findings(2, {0: part}).status is RefreshStatus.PARTIAL
+
+
+def test_enough_is_complete_whatever_was_not_checked() -> None:
+    early = Report((GOOD,), {}, 1).part(["a", "b"], {"a"})
+
+    found = Findings(3, {0: early}, want=1)
+
+    assert (found.early, found.status) == (True, RefreshStatus.COMPLETE)
+    assert found.problems == ()
+    assert found.undecided == {0: ((1, 2),), 1: None, 2: None}
+    assert Findings(3, {0: early}, want=2).status is RefreshStatus.PARTIAL
+
+
+def test_enough_counts_only_those_that_hide_us() -> None:
+    seen = Verdict(parse("10.0.0.2:80"), 1.0, anonymity=Anonymity.TRANSPARENT)
+
+    assert not Findings(2, {0: Report((seen,), {}, 1)}, want=1).early
+
+
+def test_a_report_survives_redis_and_one_of_an_earlier_version_too() -> None:
+    part = Report((GOOD,), {"connection refused": 1}, 2, "ran out of time", ((3, 7),))
+
+    assert Report.from_json(part.as_json()) == part
+    old = {key: value for key, value in part.as_json().items() if key != "unchecked"}
+    assert Report.from_json(old).unchecked == ()

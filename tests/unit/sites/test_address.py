@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from sites.address import ForbiddenAddress, GuardedResolver, forbidden, is_public
+from proxies import names
+from sites.fetch.address import ForbiddenAddress, forbidden, is_public, public
 
 
 @pytest.mark.parametrize(
@@ -53,10 +54,10 @@ def test_a_name_like_any_other_is_left_to_the_resolver() -> None:
 
 
 @pytest.mark.parametrize("name", ["localhost", "2130706433"])
-def test_the_resolver_refuses_names_that_lead_inside(name: str) -> None:
+def test_names_that_lead_inside_are_refused_once_they_are_looked_up(name: str) -> None:
     with pytest.raises(ForbiddenAddress, match="no public address"):
-        asyncio.run(_resolve(name))
+        public(name, asyncio.run(names.addresses(name)))
 
 
-async def _resolve(name: str) -> object:
-    return await GuardedResolver().resolve(name, 80)
+def test_of_several_addresses_the_public_ones_are_left() -> None:
+    assert public("x.example", ["10.0.0.1", "93.184.215.14"]) == ["93.184.215.14"]

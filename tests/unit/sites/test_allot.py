@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.allot import Claim, allot, budget
+from sites.jobs.allot import Claim, allot, budget
 
 
 def test_one_slot_stays_free_for_short_work() -> None:

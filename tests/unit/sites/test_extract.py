@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.core.home import Home
-from sites.definition import Definition
-from sites.extract import Extractor
-from sites.registry import Registry
+from sites.definition.definition import Definition
+from sites.definition.registry import Registry
+from sites.extract.document import Unreadable
+from sites.extract.extract import Extractor
+from sites.fetch.answer import Page
 
 PAGE = """<html><head><base href="/shop/"></head><body>
 <div class="p"><h2>A &amp; B</h2><b>£1,234.50</b><i>x</i><i>y</i><a href="one.html">more</a></div>
@@ -38,8 +42,12 @@ def site(**more: Any) -> Definition:
     return Definition.model_validate(raw)
 
 
+def page(html: str) -> Page:
+    return Page(200, html.encode(), charset="utf-8")
+
+
 def test_a_page_yields_many_items_with_typed_fields() -> None:
-    found = Extractor(site()).extract(PAGE, URL)
+    found = Extractor(site()).extract(page(PAGE), URL)
 
     assert found.items == [
         {
@@ -54,21 +62,21 @@ def test_a_page_yields_many_items_with_typed_fields() -> None:
 
 
 def test_an_item_without_a_required_field_is_none_and_is_counted() -> None:
-    assert Extractor(site()).extract(PAGE, URL).missing == {"name": 1}
+    assert Extractor(site()).extract(page(PAGE), URL).missing == {"name": 1}
 
 
 def test_only_pages_that_match_have_items() -> None:
     item = {"match": r"/book/\d+$", "fields": {"name": "h2::text"}}
     extractor = Extractor(site(item=item))
 
-    assert extractor.extract(PAGE, URL).items == []
-    assert extractor.extract(PAGE, "http://shop.example/book/7").items == [{"name": "A & B"}]
+    assert extractor.extract(page(PAGE), URL).items == []
+    assert extractor.extract(page(PAGE), "http://shop.example/book/7").items == [{"name": "A & B"}]
 
 
 def test_without_css_the_page_is_the_item() -> None:
     item = {"fields": {"titles": {"css": "h2::text", "type": "list"}}}
 
-    found = Extractor(site(item=item)).extract(PAGE, URL)
+    found = Extractor(site(item=item)).extract(page(PAGE), URL)
 
     assert found.items == [{"titles": ["A & B", "C D"]}]
 
@@ -76,13 +84,13 @@ def test_without_css_the_page_is_the_item() -> None:
 def test_a_match_cuts_the_value_out_of_the_text_with_its_line_breaks() -> None:
     item = {"css": "div.p:nth-of-type(3)", "fields": {"first": {"css": "h2", "match": "^[^\\n]+"}}}
 
-    assert Extractor(site(item=item)).extract(PAGE, URL).items == [{"first": "C"}]
+    assert Extractor(site(item=item)).extract(page(PAGE), URL).items == [{"first": "C"}]
 
 
 def test_links_are_canonical_once_each_and_on_allowed_hosts_only() -> None:
     follow = [{"css": "a", "exclude": "skip"}]
 
-    found = Extractor(site(follow=follow)).extract(PAGE, URL)
+    found = Extractor(site(follow=follow)).extract(page(PAGE), URL)
 
     assert found.links == [
         "http://shop.example/shop/one.html",
@@ -91,29 +99,29 @@ def test_links_are_canonical_once_each_and_on_allowed_hosts_only() -> None:
 
 
 def test_links_can_be_chosen_by_their_url() -> None:
-    found = Extractor(site(follow=[{"match": "/two"}])).extract(PAGE, URL)
+    found = Extractor(site(follow=[{"match": "/two"}])).extract(page(PAGE), URL)
 
     assert found.links == ["http://shop.example/shop/two.html"]
 
 
 def test_without_rules_no_link_is_followed() -> None:
-    assert Extractor(site()).extract(PAGE, URL).links == []
+    assert Extractor(site()).extract(page(PAGE), URL).links == []
 
 
 def test_a_page_has_no_more_links_than_allowed() -> None:
     html = "".join(f"<a href='/{n}'>x</a>" for n in range(100))
-    found = Extractor(site(follow=[{}], limits={"links_per_page": 7})).extract(html, URL)
+    found = Extractor(site(follow=[{}], limits={"links_per_page": 7})).extract(page(html), URL)
 
     assert len(found.links) == 7
 
 
 def test_what_is_no_html_yields_nothing() -> None:
-    for text in ("", "\0\0\0", "plain text", "<", "{}"):
-        assert Extractor(site(follow=[{}])).extract(text, URL).items == []
+    for text in ("\0\0\0", "plain text", "<", "{}"):
+        assert Extractor(site(follow=[{}])).extract(page(text), URL).items == []
 
 
 def test_pages_of_pydoc_are_understood(tmp_path: Path) -> None:
-    page = """<table class="heading"><tr class="heading-text decor">
+    html = """<table class="heading"><tr class="heading-text decor">
 <td class="title">&nbsp;<br><strong class="title">queue</strong></td>
 <td class="extra"><a href=".">index</a><br><a href="file:/q.py">/q.py</a><br>
 <a href="https://docs.python.org/3.11/library/queue.html">Module Reference</a></td></tr></table>
@@ -125,7 +133,7 @@ def test_pages_of_pydoc_are_understood(tmp_path: Path) -> None:
 <dl><dt><a name="-get"><strong>get</strong></a></dt></dl>"""
     pydocs = Registry(Home(tmp_path)).get("pydocs").definition
 
-    found = Extractor(pydocs).extract(page, "http://127.0.0.1:8000/queue.html")
+    found = Extractor(pydocs).extract(page(html), "http://127.0.0.1:8000/queue.html")
 
     assert found.items == [
         {
@@ -138,3 +146,47 @@ def test_pages_of_pydoc_are_understood(tmp_path: Path) -> None:
         }
     ]
     assert found.links == ["http://127.0.0.1:8000/types.html"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "html", "expected"),
+    [
+        ({"a": {"css": "h1.a::text", "required": True}}, "<h1 class=a>x</h1>", True),
+        ({"a": {"css": "h1.a::text", "required": True}}, "<h2 class=a>x</h2>", False),
+        ({"a": {"css": "h1.a::text", "required": True}}, "", False),
+        ({"a": {"css": "h1.a::text"}}, "<h1 class=a>x</h1>", False),
+        # A challenge has that, too.
+        ({"a": {"css": "h1::text", "required": True}}, "<h1>Are you a robot?</h1>", False),
+        ({"a": {"xpath": "//h1/text()", "required": True}}, "<h1>Are you a robot?</h1>", False),
+        ({"a": {"xpath": "//h1[@id]", "required": True}}, "<h1 id=x>Are you</h1>", True),
+        ({"a": {"xpath": "//aside/a/@href", "required": True}}, "<aside><a href=x>b", True),
+    ],
+)
+def test_a_page_has_what_is_expected_of_it_if_nothing_required_is_missing(
+    fields: dict[str, object], html: str, expected: bool
+) -> None:
+    raw = {"name": "s", "start_urls": ["http://h.example/"], "item": {"fields": fields}}
+    extractor = Extractor(Definition.model_validate(raw))
+    page = Page(200, html.encode())
+    assert extractor.expects(page, "http://h.example/") is expected
+    assert not extractor.expects(Page(200, b"{"), "http://h.example/")
+
+
+@pytest.mark.parametrize(("match", "required"), [(None, True), ("/x$", True)])
+def test_an_empty_page_where_something_must_be_is_no_page(
+    match: str | None, *, required: bool
+) -> None:
+    item = {"match": match, "fields": {"a": {"css": "h1::text", "required": required}}}
+    raw = {"name": "s", "start_urls": ["http://h.example/"], "item": item}
+
+    with pytest.raises(Unreadable, match="the page is empty"):
+        Extractor(Definition.model_validate(raw)).extract(Page(200, b""), "http://h.example/x")
+
+
+@pytest.mark.parametrize(("match", "required"), [(None, False), ("/y$", True)])
+def test_an_empty_page_may_be_one_that_has_no_items(match: str | None, *, required: bool) -> None:
+    item = {"match": match, "fields": {"a": {"css": "h1::text", "required": required}}}
+    raw = {"name": "s", "start_urls": ["http://h.example/"], "item": item}
+    extractor = Extractor(Definition.model_validate(raw))
+
+    assert not extractor.extract(Page(200, b""), "http://h.example/x").items

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-
-import aiohttp
 import pytest
-from aiohttp.client_reqrep import ConnectionKey
 
-from orchestrator.gate.model import Outcome
-from sites.fetch import RULES, Failed, Kind, Moved, judge_status, retry_after
-from sites.transport import classify
+from orchestrator.gate.permit import Verdict
+from sites.fetch.answer import Failed, Moved
+from sites.fetch.kind import Kind
+from sites.fetch.policy import RULES
+from sites.fetch.status import judge_status
 
 NOW = 1_700_000_000.0
-
-
-def test_every_class_of_failure_has_its_rule() -> None:
-    assert set(RULES) == set(Kind)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +28,7 @@ def test_every_class_of_failure_has_its_rule() -> None:
         (407, True, Kind.PROXY),
         (407, False, Kind.HTTP_4XX),
         (304, False, Kind.HTTP_4XX),
+        (206, False, Kind.PROTOCOL),
     ],
 )
 def test_a_status_has_a_class(status: int, *, proxied: bool, kind: Kind) -> None:
@@ -59,14 +54,28 @@ def test_what_is_gone_is_skipped_and_never_tried_again() -> None:
     assert (rule.retry, rule.skip, Failed(Kind.GONE).reason) == (False, True, "gone")
 
 
-def test_only_what_says_something_about_the_site_counts_for_the_breaker() -> None:
-    counted = {kind for kind, rule in RULES.items() if rule.outcome is Outcome.FAILURE}
-
-    assert counted == {
-        *(Kind.DNS, Kind.CONNECT, Kind.TIMEOUT, Kind.TLS, Kind.PROTOCOL),
-        *(Kind.HTTP_429, Kind.HTTP_403, Kind.HTTP_5XX),
+def test_what_each_failure_says_about_the_site() -> None:
+    said = {
+        verdict: {kind for kind, rule in RULES.items() if rule.verdict is verdict}
+        for verdict in Verdict
     }
-    assert RULES[Kind.PROXY].outcome is Outcome.NEUTRAL
+
+    assert said[Verdict.FAILURE] == {
+        *(Kind.DNS, Kind.CONNECT, Kind.TIMEOUT, Kind.TLS, Kind.PROTOCOL, Kind.HTTP_5XX)
+    }
+    assert said[Verdict.LIMITED] == {Kind.HTTP_429}
+    assert said[Verdict.BAN] == {Kind.HTTP_403, Kind.SOFT_BLOCK}
+    assert said[Verdict.NEUTRAL] == {Kind.PROXY}
+    assert said[Verdict.UNUSED] == {Kind.NO_PROXY, Kind.ROBOTS, Kind.FORBIDDEN}
+
+
+def test_a_site_that_says_when_to_come_again_is_alive() -> None:
+    busy = judge_status(503, {"Retry-After": "9"}, now=NOW, proxied=False)
+    broken = judge_status(503, {}, now=NOW, proxied=False)
+
+    assert isinstance(busy, Failed)
+    assert isinstance(broken, Failed)
+    assert (busy.verdict, broken.verdict) == (Verdict.LIMITED, Verdict.FAILURE)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +83,7 @@ def test_only_what_says_something_about_the_site_counts_for_the_breaker() -> Non
     [
         ({"Retry-After": "120"}, 120.0),
         ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": "7200"}, 7200.0),
         ({"Retry-After": "Tue, 14 Nov 2023 22:13:50 GMT"}, 30.0),
         (
             {
@@ -83,8 +93,8 @@ def test_only_what_says_something_about_the_site_counts_for_the_breaker() -> Non
             5.0,
         ),
         ({"Retry-After": "Tue, 14 Nov 2000 22:13:50 GMT"}, 0.0),
-        ({"Retry-After": "9" * 5000}, 3600.0),
-        ({"Retry-After": "Tue, 14 Nov 2099 22:13:50 GMT"}, 3600.0),
+        ({"Retry-After": "9" * 5000}, 86_400.0),
+        ({"Retry-After": "Tue, 14 Nov 2099 22:13:50 GMT"}, 86_400.0),
         ({"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, None),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "-1"}, None),
@@ -94,7 +104,17 @@ def test_only_what_says_something_about_the_site_counts_for_the_breaker() -> Non
 def test_retry_after_is_seconds_or_a_date_by_the_sites_clock(
     headers: dict[str, str], seconds: float | None
 ) -> None:
-    assert retry_after(headers, NOW) == seconds
+    found = judge_status(429, headers, now=NOW, proxied=False)
+
+    assert isinstance(found, Failed)
+    assert found.retry_after == seconds
+
+
+def test_that_we_come_again_sooner_than_asked_is_said() -> None:
+    found = judge_status(429, {"Retry-After": "172800"}, now=NOW, proxied=False)
+
+    assert isinstance(found, Failed)
+    assert found.reason == "http_429: status 429, to come again in 48 h 0 min: we do in 24 h 0 min"
 
 
 @pytest.mark.parametrize(
@@ -115,10 +135,3 @@ def test_only_a_site_that_is_busy_says_when_to_come_again(
 
     assert isinstance(found, Failed)
     assert found.retry_after == seconds
-
-
-def test_a_name_that_is_not_known_is_told() -> None:
-    key = ConnectionKey("nowhere.example", 80, False, True, None, None, None)
-    error = aiohttp.ClientConnectorDNSError(key, OSError(socket.EAI_NONAME, "not known"))
-
-    assert classify(error) == Failed(Kind.DNS, "the name is not known")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sites.holder import Holder
+from sites.shared.holder import Holder
 
 ALIVE = os.getppid()
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
+from orchestrator.core.patience import passes
 from orchestrator.core.redis import ResponseError
-from sites.definition import Definition
-from sites.outcome import Outcome
-from sites.patience import passes
+from sites.definition.definition import Definition
+from sites.extract.values import to_float, to_int
+from sites.results.outcome import Outcome
 from sites.url import canonical
-from sites.values import to_float, to_int
 
 
 def test_an_outcome_can_always_be_written() -> None:

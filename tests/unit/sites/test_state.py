@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from orchestrator.core.keys import Keys
-from sites.move import JobRef, move_words
-from sites.state import ACTIVE, FINISHED, MOVES, JobState, outcome, sources
+from sites.job.ref import JobRef
+from sites.job.state import ACTIVE, FINISHED, MOVES, JobState, outcome, sources
+from sites.shared.move import move_words
 
 
 def test_every_state_has_its_moves() -> None:
@@ -48,7 +49,7 @@ def test_a_move_carries_the_states_it_may_start_from() -> None:
 
 def test_a_move_needs_nothing_heavy() -> None:
     code = (
-        "import sys, sites.move;"
+        "import sys, sites.shared.move;"
         "print([m for m in ('redis', 'celery', 'pydantic') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from sites.values import clean, cut, to_float, to_int, to_money
+from sites.extract.values import clean, cut, to_float, to_int, to_money
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_white_space_is_shown_as_a_browser_does() -> None:
 
 
 def test_an_expression_cuts_its_group_or_all_it_finds() -> None:
-    assert cut("In stock (22 left)", r"\((\d+)") == "22"
-    assert cut("In stock (22 left)", r"\d+ left") == "22 left"
-    assert cut("gone", r"\d+") is None
+    assert cut("In stock (22 left)", re.compile(r"\((\d+)")) == "22"
+    assert cut("In stock (22 left)", re.compile(r"\d+ left")) == "22 left"
+    assert cut("gone", re.compile(r"\d+")) is None
     assert cut("as it is", None) == "as it is"

@@ -12,6 +12,7 @@ from orchestrator.core import config
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.home import Home
 from orchestrator.supervise import specs
+from orchestrator.supervise.order import in_order
 from orchestrator.supervise.restart import RestartPolicy
 from orchestrator.supervise.service import LogSpec, ProbeSpec, ServiceSpec
 
@@ -43,7 +44,7 @@ def test_everything_comes_after_what_it_needs(tmp_path: Path) -> None:
 
     ours = ["redis", "results", "worker", "worker-heavy", "beat"]
     assert list(built) == [*ours, "b", "c", "a", "d"]
-    left = specs.in_order(dict(reversed(built.items())))
+    left = in_order(dict(reversed(built.items())))
     assert [spec.name for spec in left][:5] == [
         "redis",
         "results",
@@ -59,7 +60,7 @@ def test_what_a_killed_supervisor_left_is_ordered_though_some_of_it_is_missing()
 
     left = {s.name: s for s in (spec("web", "api"), spec("api", "redis", "gone"), spec("worker"))}
 
-    assert [s.name for s in specs.in_order(left)] == ["worker", "api", "web"]
+    assert [s.name for s in in_order(left)] == ["worker", "api", "web"]
 
 
 def test_a_service_says_all_that_its_table_says(tmp_path: Path) -> None:
