@@ -5,11 +5,13 @@ PYTHON  ?= $(shell .ci/find-python)
 N       ?= 20
 # Most of a test's time is waiting for real processes: so many run at once.
 AT_ONCE ?= 4
+# Folders that `make test` leaves out, for who has run them already.
+LESS    ?=
 PACKAGES = orchestrator proxies sites
 BIN      = $(VENV)/bin
 READY    = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt .ci/install | cksum | cut -d' ' -f1)
 
-.PHONY: help install demo check format test test-unit test-machine soak bench bench-start bench-supervise clean
+.PHONY: help install demo check format test test-unit test-machine soak bench bench-start bench-supervise bench-queue bench-gate bench-proxies bench-sites clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -37,23 +39,36 @@ test-unit: $(READY) ## unit and contract tests only
 
 test: $(READY)   ## every test that needs nothing but what make installs
 	@failed=0; \
-	$(BIN)/pytest -m "not machine and not alone" -n $(AT_ONCE) --dist worksteal || failed=1; \
-	$(BIN)/pytest -m "alone and not machine" || failed=1; \
+	$(BIN)/pytest $(LESS:%=--ignore=%) -m "not machine and not alone and not pair" -n $(AT_ONCE) --dist worksteal || failed=1; \
+	$(BIN)/pytest $(LESS:%=--ignore=%) -m "pair and not machine" -n 2 --dist worksteal || failed=1; \
+	$(BIN)/pytest $(LESS:%=--ignore=%) -m "alone and not machine" || failed=1; \
 	exit $$failed
 
 test-machine: $(READY) ## tests that need root or a program that .ci/run installs
 	@$(BIN)/pytest -m machine -n $(AT_ONCE) --dist worksteal
 
-soak: $(READY)   ## the chaos tests N times in a row (make soak N=20); what failed is kept in data/soak/
-	@.ci/soak "$(BIN)/pytest" $(N) $(AT_ONCE)
+soak: $(READY)   ## the chaos tests N times in a row (make soak N=20 [ONLY=rows]); what failed is kept in data/soak/
+	@.ci/soak "$(BIN)/pytest" $(N) $(AT_ONCE) "$(ONLY)"
 
-bench: bench-start bench-supervise ## figures for the README, in data/bench/
+bench: bench-start bench-supervise bench-queue bench-gate bench-proxies bench-sites ## figures for the README, in data/bench/
 
 bench-start: $(READY) ## how long the commands take that are typed most
 	@$(BIN)/python -m tests.bench
 
-bench-supervise: $(READY)  ## our supervisor beside others that are on PATH or in $$ORCH_BENCH_PATH
+bench-supervise: $(READY)  ## our supervisor beside others that are on PATH or in $$BENCH_PATH
 	@$(BIN)/python -m tests.bench.supervise
+
+bench-queue: $(READY)  ## our work queue beside others in the Pythons of the folders of $$BENCH_PATH
+	@$(BIN)/python -m tests.bench.queue
+
+bench-gate: $(READY)  ## our gate beside others in the Pythons of the folders of $$BENCH_PATH
+	@$(BIN)/python -m tests.bench.gate
+
+bench-proxies: $(READY)  ## our check of proxies, picking and gateway, beside others in $$BENCH_PATH
+	@$(BIN)/python -m tests.bench.proxies
+
+bench-sites: $(READY)  ## jobs of sites beside Scrapy, which it installs unless $$BENCH_PATH has it; pages from nginx if it is there
+	@$(BIN)/python -m tests.bench.sites
 
 clean:           ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build
