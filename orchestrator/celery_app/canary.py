@@ -6,8 +6,9 @@ from celery import shared_task
 
 from orchestrator.celery_app.runtime import task_context
 
-#: How long a seen canary is remembered, in seconds: longer than a laptop sleeps at night.
-SEEN_TTL_S = 86_400
+#: How long a seen canary is remembered, in seconds: a clock that is set on by a day, or a laptop that
+#: sleeps over a weekend, takes no trace away.
+SEEN_TTL_S = 7 * 86_400
 
 
 @shared_task(name="orchestrator.canary", ignore_result=True)  # type: ignore[untyped-decorator]

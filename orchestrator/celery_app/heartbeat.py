@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
 #: A canary that is out for so long is followed by another one, in seconds.
-SECOND_CANARY_S = 5.0
+SECOND_CANARY_S = 3.0
 #: Redis answers within this time, or counts as away for the moment, in seconds.
 REDIS_TIMEOUT_S = 1.0
 

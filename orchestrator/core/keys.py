@@ -231,7 +231,7 @@ class Keys:
         return f"{name}:{node}" if node else name
 
     def canary(self, node: str) -> str:
-        """The last canary that a pool child of `node` saw. TTL of a minute."""
+        """The last canary that a pool child of `node` saw. TTL of a week."""
         return f"{self.prefix}canary:{node}"
 
     def probe(self) -> str:
