@@ -23,6 +23,8 @@ class Beat:
 
     def __init__(self, home: SiteHome, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(runtime, "_contexts", {})  # that of another test's home
+        # A machine that is busy with other things is no Redis that hangs.
+        monkeypatch.setattr("orchestrator.celery_app.beat.LOOK_TIMEOUT_S", 60.0)
         monkeypatch.setenv("ORCH_HOME", str(home.context.home.path))
         self._queue = home.keys.prefix + home.keys.queue_name(CONTROL)
         self._redis = home.redis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,15 +77,13 @@ def test_a_site_is_scraped_and_its_progress_is_known(home: Path) -> None:
         with orchestrator.Orchestrator(home) as orch:
             orch.start_celery()
             orch.start_site_scraper("small")
-            done = threading.Event()
-            for _ in range(600):
+
+            def done() -> Any:
                 row = orch.get_site_progress("small")
                 assert row
-                if row["state"] == "done":
-                    break
-                done.wait(0.05)
-            assert row["state"] == "done", row
-            assert row["pages_done"] == 12
+                return row if row["state"] == "done" else None
+
+            assert eventually(done, 90)["pages_done"] == 12
             assert orch.active_sites() == []
 
 

@@ -39,7 +39,7 @@ class Place:
         queue.channel.do_restore = False  # one that is killed gives nothing back
         for body in bodies:
             queue.put(body)
-            queue.get(timeout=5)
+            queue.get(timeout=60)
 
     def restorer(self, node: str) -> Restorer:
         return Restorer(self.app, self.context, Node(node, 1, 0))
@@ -72,24 +72,24 @@ def test_what_its_earlier_start_had_taken_is_back_when_a_node_starts(place: Plac
 
     assert (place.held("a"), place.waiting()) == (0, 2)
     queue = place.app.connection().SimpleQueue(QUEUE)
-    messages = [queue.get(timeout=5) for _ in range(2)]
+    messages = [queue.get(timeout=60) for _ in range(2)]
     assert sorted(message.payload for message in messages) == ["one", "two"]
     for message in messages:
         message.ack()
 
 
 def test_a_lease_that_its_own_kill_left_behind_does_not_count(place: Place) -> None:
-    place.lives("a")
     place.take("a", "one")
+    place.lives("a")
 
     assert place.restorer("a").begin() == 1
 
 
 def test_what_another_living_worker_has_taken_stays_its_own(place: Place) -> None:
-    place.lives("b")
     place.take("a", "one")
     place.take("b", "two")
     place.take(SHARED, "three")
+    place.lives("b")
 
     assert place.restorer("a").begin() == 1
 
