@@ -24,6 +24,7 @@ from tests.support.row import (
     order_of,
     pids,
     python,
+    within,
 )
 
 #: What the worker is given: TERM, then QUIT, each with its time.
@@ -75,6 +76,11 @@ def deaf(name: str, **more: str) -> str:
     return python(name, DEAF, ready=is_up(name), **more)
 
 
+def child_of_the_deaf(orch: Orch) -> int:
+    """The file is there a moment before its text."""
+    return int(eventually((orch.home / "deaf.up").read_text))
+
+
 def test_the_worker_still_has_redis_while_it_ends_and_redis_is_last(orch: Orch) -> None:
     configure(orch, declared("mine", "sleep", "600", ready=AT_ONCE, needs='["redis"]'))
     orch.up()
@@ -119,20 +125,25 @@ def _over_the_own_stop(orch: Orch, names: tuple[str, ...]) -> float:
 def test_after_a_second_ctrl_c_nothing_is_left_within_a_second(orch: Orch) -> None:
     """Neither of ours nor of a service that hears nothing and has a child in another session."""
     configure(orch, deaf("deaf", needs='["beat"]', grace='"60s"'))
+    within(1.0, lambda: _after_a_second_ctrl_c(orch))
+
+
+def _after_a_second_ctrl_c(orch: Orch) -> float:
+    """How long it is until nothing is left."""
+    before = len(events(orch, "farewell.began"))
     with foreground(orch) as up:
-        child = int((orch.home / "deaf.up").read_text())
+        child = child_of_the_deaf(orch)
         everything = [*pids(orch).values(), child, *family(orch.pid("worker"), "none")]
         os.killpg(up.pid, signal.SIGINT)
-        eventually(lambda: events(orch, "farewell.began"))
+        eventually(lambda: len(events(orch, "farewell.began")) > before)
 
         began = time.monotonic()
         os.killpg(up.pid, signal.SIGINT)
-        up.wait(20)
-
-        assert time.monotonic() - began <= 1.0
+        up.wait(50)  # less than the grace
+        eventually(lambda: not any(alive(pid) for pid in everything) and not orch.processes())
+        took = time.monotonic() - began
         assert up.returncode == 130
-        assert not [pid for pid in everything if alive(pid)]
-        assert not orch.processes()
+    return took
 
 
 @pytest.mark.alone
@@ -141,49 +152,65 @@ def test_a_hung_service_holds_a_stop_for_its_grace_and_one_second_at_most(
     orch: Orch, stopped: bool
 ) -> None:
     configure(orch, deaf("deaf", grace='"2s"'))
+    within(3.0, lambda: _stop_of_the_deaf(orch, stopped))
+
+
+def _stop_of_the_deaf(orch: Orch, stopped: bool) -> float:
     orch.up("deaf")
-    child = int((orch.home / "deaf.up").read_text())
+    child = child_of_the_deaf(orch)
     if stopped:
         os.kill(orch.pid("deaf"), signal.SIGSTOP)
 
     began = time.monotonic()
     assert orch("down").returncode == 0
 
-    assert 2.0 <= time.monotonic() - began <= 3.0
+    took = time.monotonic() - began
+    assert took >= 2.0
     assert events(orch, "service.ended", "deaf")[-1]["exit"] == -9
     assert not alive(child)
+    return took
 
 
 @pytest.mark.alone
 def test_a_stopped_service_that_would_end_hears_term_when_it_goes_on(orch: Orch) -> None:
     """TERM reaches a stopped process only with a CONT after it."""
     configure(orch, slow("slow", grace='"10s"'))
+    within(2.0, lambda: _stop_of_a_stopped_one(orch))
+
+
+def _stop_of_a_stopped_one(orch: Orch) -> float:
     orch.up("slow")
     os.kill(orch.pid("slow"), signal.SIGSTOP)
 
     began = time.monotonic()
     assert orch("down").returncode == 0
 
-    assert time.monotonic() - began <= 2.0
+    whole = time.monotonic() - began
     assert took(orch, "slow") >= 0.5
     assert events(orch, "service.ended", "slow")[-1]["exit"] == 0
+    return whole
 
 
 @pytest.mark.alone
 def test_a_worker_whose_children_hang_ends_within_its_grace_and_a_second(orch: Orch) -> None:
     orch.up()
+    grace = sum(seconds for _, seconds in WORKER_STOP)
+    within(grace + 1.0, lambda: _end_of_a_worker_whose_children_hang(orch))
+
+
+def _end_of_a_worker_whose_children_hang(orch: Orch) -> float:
     worker = orch.pid("worker")
     children = family(worker, "none")
     signal_each(children, signal.SIGSTOP)
 
     began = time.monotonic()
     restart = orch.popen("restart", "worker")
-    eventually(lambda: not alive(worker))
+    eventually(lambda: not alive(worker), 60)
+    took = time.monotonic() - began
 
-    grace = sum(seconds for _, seconds in WORKER_STOP)
-    assert time.monotonic() - began <= grace + 1.0
     assert restart.wait(60) == 0
     assert not [pid for pid in children if alive(pid)]
+    return took
 
 
 def test_a_killed_daemon_costs_no_service_and_the_next_up_adopts_them(orch: Orch) -> None:
