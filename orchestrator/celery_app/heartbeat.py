@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery.worker import state
 from kombu.exceptions import OperationalError
 
+from orchestrator.celery_app.canary import NAME as CANARY
 from orchestrator.celery_app.consumer import unconsumed
 from orchestrator.celery_app.patience import Activity, FairClock, Owed, Standstill
 from orchestrator.core import memory
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
-#: A canary that is out for so long is followed by another one, in seconds.
-SECOND_CANARY_S = 3.0
+#: So many canaries on their way are known: of those sent while the oldest may still come back.
+KNOWN = 5
 #: Redis answers within this time, or counts as away for the moment, in seconds.
 REDIS_TIMEOUT_S = 1.0
 
@@ -66,7 +67,6 @@ class Heartbeat(threading.Thread):
         self._clock = FairClock()
         self._canary, self._deaf, self._standstill = Owed(), Owed(), Standstill()
         self._out: list[str] = []  #: canaries on their way
-        self._sent_at = 0.0
 
     def watch(self, consumer: Consumer) -> None:
         """Begin; `consumer` is what takes the worker's messages."""
@@ -96,7 +96,8 @@ class Heartbeat(threading.Thread):
 
     def beat(self, redis: Redis) -> None:
         """Renew the node's lease, write the mark whatever Redis says, and look after the canary."""
-        active = [request.worker_pid for request in list(state.active_requests)]
+        running = [request for request in list(state.active_requests) if request.name != CANARY]
+        active = [request.worker_pid for request in running]
         fair = False
         try:
             self._renew(redis, len(active))
@@ -104,7 +105,7 @@ class Heartbeat(threading.Thread):
         finally:
             passed = self._clock.look(SYSTEM.monotonic(), fair=fair)
             self._write(active, passed)
-        if not self._out or SYSTEM.monotonic() - self._sent_at > SECOND_CANARY_S:
+        if not self._out or self._has_free_slot(len(active)):
             self._send_canary()
             self._canary_waits(len(active))
 
@@ -131,12 +132,16 @@ class Heartbeat(threading.Thread):
 
     def _canary_waits(self, active: int) -> float:
         """A canary is owed only while there is a free slot for it."""
-        due = bool(self._out) and active < self._facts["slots"]
+        due = bool(self._out) and self._has_free_slot(active)
         return self._canary.look(self._clock.now, due=due)
+
+    def _has_free_slot(self, active: int) -> bool:
+        """Whether a canary has where to go; one that hangs there takes no slot from the next."""
+        return active < int(self._facts["slots"])
 
     def _stalled(self, active: list[int | None], passed: float) -> float:
         """Progress is owed only while there is no free slot: until then the canary tells more."""
-        if len(active) < self._facts["slots"]:
+        if self._has_free_slot(len(active)):
             return self._standstill.look(self._clock.now, passed, {})
         signs = self._board.read()
         return self._standstill.look(
@@ -144,11 +149,11 @@ class Heartbeat(threading.Thread):
         )
 
     def _send_canary(self) -> None:
-        """Send one; a second one goes after it, as a trace can be lost where nothing is wrong."""
-        nonce, self._sent_at = uuid.uuid4().hex, SYSTEM.monotonic()
-        self._out = [*self._out[-2:], nonce]
+        """Send one; others go after it, as a trace can be lost where nothing is wrong."""
+        nonce = uuid.uuid4().hex
+        self._out = [*self._out, nonce][-KNOWN:]
         self._app.send_task(
-            "orchestrator.canary",
+            CANARY,
             args=[self._facts["node"], nonce],
             queue=self._facts["queues"][-1],
             retry=False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from billiard import current_process
 from celery import signals
 
-from orchestrator.celery_app import progress
+from orchestrator.celery_app import canary, progress
 from orchestrator.celery_app.app import make_app
 from orchestrator.celery_app.heartbeat import Heartbeat
 from orchestrator.celery_app.restore import Restorer, transport_options
@@ -78,7 +78,7 @@ def quieten() -> None:
     """Keep the canary, two lines every 2 s, out of the log."""
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).addFilter(
-            lambda record: "orchestrator.canary[" not in str(record.getMessage())
+            lambda record: f"{canary.NAME}[" not in str(record.getMessage())
         )
 
 
