@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.gate import scripts
+from orchestrator.gate import calls, scripts
 from tests.contract.gate.place import LocalHands, Place, RedisHands
 from tests.support.redis_server import RedisServer
 
@@ -15,6 +15,7 @@ from tests.support.redis_server import RedisServer
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stalls is no server that is away."""
     monkeypatch.setattr(scripts, "STEP_S", 20.0)
+    monkeypatch.setattr(calls, "CONNECT_S", 20.0)
 
 
 @pytest.fixture(params=["local", "redis"])

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol
+import time
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.core.keys import Keys
 from orchestrator.core.redis import Redis
 from orchestrator.gate.limits import Limits
 from orchestrator.gate.local import LocalStore
 from orchestrator.gate.memory import Memory
-from orchestrator.gate.permit import Ask, Grant, Refused, Report, Standing, Verdict
+from orchestrator.gate.permit import (
+    WAITER_US,
+    Ask,
+    Grant,
+    Refused,
+    Report,
+    Standing,
+    Verdict,
+)
 from orchestrator.gate.shared import RedisStore
 from tests.support.fake_clock import FakeClock
 
@@ -63,6 +72,7 @@ class Place:
     def __init__(self, hands: Hands) -> None:
         self.hands = hands
         self.store = hands.store
+        self._began = time.monotonic()
 
     def ask(self, host: str = "h", site: str = "books", **details: Any) -> Ask:
         details.setdefault("max_wait_us", 60 * SECOND)
@@ -86,6 +96,15 @@ class Place:
     def waits(self, limits: Limits, n: int, **details: Any) -> list[float]:
         """In how many seconds each of `n` requests may go."""
         return [self.granted(limits, **details).wait_us / SECOND for _ in range(n)]
+
+    def left(self, *seconds: float) -> list[float]:
+        """What is equal to waits of so many seconds, less what a real clock has gone on since."""
+        return [_Left(each, self) for each in seconds]
+
+    def elapsed(self) -> float:
+        """How much of the store's time may have passed by itself since the test began, in seconds."""
+        real = isinstance(self.hands, RedisHands)
+        return time.monotonic() - self._began if real else 0.0
 
     def in_line(self, limits: Limits, **details: Any) -> Ask:
         """Somebody who waits for a slot."""
@@ -119,6 +138,24 @@ class Place:
 
     def pass_time(self, seconds: float, window_s: float = 30.0) -> None:
         self.hands.pass_time(round(seconds * SECOND), round(window_s * SECOND))
+
+
+class _Left(float):
+    """See `Place.left`."""
+
+    _place: Place
+
+    def __new__(cls, seconds: float, place: Place) -> Self:
+        made = super().__new__(cls, seconds)
+        made._place = place
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, float | int):
+            return NotImplemented
+        return self - self._place.elapsed() - 0.001 <= other <= self + 0.001
+
+    __hash__ = float.__hash__
 
 
 class LocalHands:
@@ -178,6 +215,8 @@ class LocalHands:
 
 #: Who waits in Redis lives so much longer in real time, so that a machine that stalls kills nobody.
 _LONGER = 3600 * SECOND
+#: Who is dead has been so for so long.
+_DEAD = 1000 * SECOND
 _POINTS = ("due", "pause", "until", "closed_at", "cut_at", "raised_at")
 
 
@@ -190,6 +229,8 @@ class RedisHands:
         self.opened: list[RedisStore] = []
         self.another()
         self._shifted = 0
+        #: How much time had been let pass when those who wait looked last.
+        self._looked: dict[tuple[str, str], int] = {}
 
     @property
     def store(self) -> GateStore:
@@ -223,11 +264,15 @@ class RedisHands:
         now = self._time()
         self._shifted += us
         # Not what makes the order of a line: who waits knows it, and tells it each time he looks.
-        for part in ("slots", "alive", "users"):
+        for part in ("slots", "users"):
             for key in self._keys(part):
-                for name, score in self.client.zrange(key, 0, -1, withscores=True):
-                    dies = part == "alive" and now + _LONGER // 2 < score <= now + _LONGER + us
-                    self.client.zadd(key, {name: score - us - (_LONGER if dies else 0)})
+                scores: Any = self.client.zrange(key, 0, -1, withscores=True)
+                for name, score in scores:
+                    self.client.zadd(key, {name: score - us})
+        for key in self._keys("alive"):
+            for name in map(str, self.client.zrange(key, 0, -1)):
+                if self._shifted - self._looked.get((key, name), 0) >= WAITER_US:
+                    self.client.zadd(key, {name: now - _DEAD})
         for key in self._keys("state"):
             self._pass_in(key, us, window_us)
         for store in self.opened:
@@ -252,8 +297,10 @@ class RedisHands:
     def looked(self) -> None:
         now = self._time()
         for key in self._keys("alive"):
-            for name in self.client.zrangebyscore(key, now, now + 2 * SECOND):
-                self.client.zincrby(key, _LONGER, name)
+            # Also who looked just now, and has not for more than a second because the machine stood still.
+            for name in map(str, self.client.zrangebyscore(key, now - _DEAD // 2, now + _DEAD)):
+                self._looked[key, name] = self._shifted
+                self.client.zadd(key, {name: now + _LONGER})
 
     def forget_all(self) -> None:
         self.client.flushall()

@@ -20,8 +20,8 @@ from tests.contract.gate.place import (
 )
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
-#: Chance is in how long it is open, and some time passes.
-NEARLY = 0.9
+#: Chance is in how long it is open, and some time passes; so much less is told from half as long.
+NEARLY = 3.9
 
 
 def about(rest: float, cap: float = 30) -> object:
@@ -85,7 +85,7 @@ def test_failures_before_the_window_are_forgotten(place: Place) -> None:
     place.report(QUICK, *[FAILURE] * 4)
     place.pass_time(33)
     assert place.report(QUICK, *[FAILURE] * 4).state is CLOSED
-    place.pass_time(24)
+    place.pass_time(18)
     assert place.report(QUICK, FAILURE).state is OPEN
 
 

@@ -61,7 +61,7 @@ def test_no_key_expires_before_what_it_says_is_over(
     # How long a breaker stays open is by chance.
     over = place.store.look("books").rest_s if by == "breaker" else long
     told = 0 if by == "host" else TOLD_EVERY_S
-    assert left == pytest.approx(over + GATE_TTL_S + told, abs=2)
+    assert left == pytest.approx(over + GATE_TTL_S + told, abs=14)
     place.granted(QUICK, site="other")
     if by != "host":
         place.enter(SLOW, max_wait_us=10**12)
@@ -78,7 +78,9 @@ def test_a_set_that_was_empty_expires_no_earlier_than_the_state(
     place.pass_time(3 * GATE_TTL_S)
     for _ in range(2):
         held = place.granted(limits)
-        state, slots = (real_redis.pttl(KEYS.gate("books", part)) for part in ("state", "slots"))
+        state, slots = (
+            real_redis.pexpiretime(KEYS.gate("books", part)) for part in ("state", "slots")
+        )
         assert slots == pytest.approx(state, abs=100)
         place.leave(held, limits)
         assert not real_redis.exists(KEYS.gate("books", "slots"))

@@ -83,9 +83,9 @@ def test_only_hosts_may_be_limited(place: Place) -> None:
 
 def test_the_slot_of_a_dead_holder_comes_back_by_itself(place: Place) -> None:
     dead = place.granted(ONE)
-    place.pass_time(ONE.lease_s - 1)
+    place.pass_time(ONE.lease_s - 20)
     place.refused(ONE)
-    place.pass_time(1)
+    place.pass_time(20)
     place.granted(ONE)
     place.leave(dead, ONE, NEUTRAL)  # it was only slow, and frees nobody else's slot
     place.refused(ONE)
@@ -126,7 +126,7 @@ def test_a_lease_that_is_renewed_lasts_and_one_that_ran_out_is_not_revived(place
     assert place.store.renew([kept], lambda _: limits) == []
     place.pass_time(10.1)
     assert place.store.renew([lost, kept], lambda _: limits) == [lost]
-    place.pass_time(55)
+    place.pass_time(50)
     place.granted(limits)
     place.refused(limits)
 

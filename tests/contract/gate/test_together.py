@@ -58,7 +58,7 @@ def test_a_slot_that_is_missing_costs_no_turn(place: Place) -> None:
     for _ in range(5):
         assert place.refused(NARROW).reason is Reason.SLOT
     place.leave(first, NARROW)
-    assert place.waits(NARROW, 1) == pytest.approx([10], abs=0.9)
+    assert place.waits(NARROW, 1) == place.left(10)
 
 
 def test_a_turn_that_is_too_far_off_costs_no_slot(place: Place) -> None:
@@ -86,4 +86,4 @@ def test_one_report_says_all_it_knows(place: Place) -> None:
     assert (standing.state, standing.reason) == (BreakerState.CLOSED, Reason.PAUSE)
     place.pass_time(50)
     place.leave(place.granted(limits), limits, OK, latency=0.2)
-    assert place.waits(limits, 1) == pytest.approx([20], abs=0.9), "half as fast"
+    assert place.waits(limits, 1) == place.left(20), "half as fast"
