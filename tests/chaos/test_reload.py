@@ -13,8 +13,12 @@ from tests.support.orch import SMALL, Orch, alive, eventually
 SLEEPER = """
 [service.sleeper]
 command = ["sleep", "{seconds}"]
-ready = {{ after = "100ms" }}
+ready = {{ after = "{after}" }}
 """
+
+
+def sleeper(seconds: int | str, after: str = "100ms") -> str:
+    return SLEEPER.format(seconds=seconds, after=after)
 
 
 def configure(orch: Orch, *services: str) -> None:
@@ -24,7 +28,7 @@ def configure(orch: Orch, *services: str) -> None:
 @pytest.fixture
 def small(orch: Orch) -> Orch:
     """Redis and a service of the user's, which is enough and quick."""
-    configure(orch, SLEEPER.format(seconds=1001))
+    configure(orch, sleeper(1001))
     orch.up("redis", "sleeper")
     return orch
 
@@ -44,7 +48,7 @@ def zombies(parent: int) -> list[str]:
 def test_only_what_was_declared_otherwise_is_restarted(small: Orch) -> None:
     before = {name: small.pid(name) for name in ("redis", "sleeper")}
     supervisor = small.status()["supervisor"]
-    configure(small, SLEEPER.format(seconds=1002))
+    configure(small, sleeper(1002))
 
     said = small("up", "-d", "redis", "sleeper")
     done = small("restart", "--changed")
@@ -62,20 +66,18 @@ def test_only_what_was_declared_otherwise_is_restarted(small: Orch) -> None:
 
 
 def test_a_service_that_is_new_is_started_and_one_that_is_gone_is_ended(small: Orch) -> None:
-    sleeper = small.pid("sleeper")
-    configure(small, SLEEPER.format(seconds=1003).replace("sleeper", "other"))
+    pid = small.pid("sleeper")
+    configure(small, sleeper(1003).replace("sleeper", "other"))
 
     assert small("restart", "--changed").returncode == 0
 
-    assert not alive(sleeper)
-    assert {row["name"] for row in small.status()["services"] if row["state"] == "ready"} == {
-        "redis",
-        "other",
-    }
+    eventually(lambda: not alive(pid), 60)  # nobody waits for the end of what is gone
+    rows = small.status()["services"]
+    assert {row["name"] for row in rows if row["state"] == "ready"} == {"redis", "other"}
 
 
 def test_what_was_adopted_by_the_new_program_is_still_kept(small: Orch) -> None:
-    configure(small, SLEEPER.format(seconds=1004))
+    configure(small, sleeper(1004))
     assert small("restart", "--changed").returncode == 0
     redis, supervisor = small.pid("redis"), small.status()["supervisor"]["pid"]
 
@@ -89,7 +91,7 @@ def test_what_was_adopted_by_the_new_program_is_still_kept(small: Orch) -> None:
 
 def test_a_broken_configuration_changes_nothing(small: Orch) -> None:
     before = small.status()
-    configure(small, SLEEPER.format(seconds=1), "[worker]\nconcurrency = 'many'\n")
+    configure(small, sleeper(1), "[worker]\nconcurrency = 'many'\n")
 
     done = small("restart", "--changed")
 
@@ -102,7 +104,7 @@ def test_a_broken_configuration_changes_nothing(small: Orch) -> None:
 
 def test_a_change_that_cannot_start_is_told_and_the_others_run_on(small: Orch) -> None:
     redis = small.pid("redis")
-    configure(small, SLEEPER.format(seconds="nonsense"))
+    configure(small, sleeper("nonsense", after="9s"))  # it never counts as ready before it ends
 
     done = small("restart", "--changed")
 
@@ -111,33 +113,33 @@ def test_a_change_that_cannot_start_is_told_and_the_others_run_on(small: Orch) -
     assert "nonsense" in done.stderr  # the end of its log
     assert small.pid("redis") == redis
     assert small.service("sleeper")["state"] == "failed"
-    configure(small, SLEEPER.format(seconds=1005))
+    configure(small, sleeper(1005))
     assert small("restart", "--changed").returncode == 0
     assert small.service("sleeper")["state"] == "ready"
 
 
 def test_in_the_foreground_ctrl_c_still_ends_all_afterwards(orch: Orch) -> None:
-    configure(orch, SLEEPER.format(seconds=1001))
+    configure(orch, sleeper(1001))
     up = orch.popen("up", "redis", "sleeper", start_new_session=True)
-    eventually(lambda: orch.service("sleeper")["state"] == "ready")
-    configure(orch, SLEEPER.format(seconds=1002))
+    eventually(lambda: orch.service("sleeper")["state"] == "ready", 60)
+    configure(orch, sleeper(1002))
     assert orch("restart", "--changed").returncode == 0
 
     os.killpg(up.pid, signal.SIGINT)
-    output = up.communicate(timeout=30)[0]
+    output = up.communicate(timeout=60)[0]
 
     assert up.returncode == 130, output
     assert not orch.processes()
 
 
 def test_a_stop_that_comes_while_the_program_is_replaced_is_obeyed(small: Orch) -> None:
-    configure(small, SLEEPER.format(seconds=1006))
+    configure(small, sleeper(1006))
     supervisor = small.status()["supervisor"]["pid"]
     reload = small.popen("restart", "--changed")
     eventually(lambda: any(e["event"] == "supervisor.reloads" for e in small.events()))
 
     os.kill(supervisor, signal.SIGTERM)
 
-    eventually(lambda: not alive(supervisor))
-    reload.communicate(timeout=30)
+    eventually(lambda: not alive(supervisor), 60)
+    reload.communicate(timeout=60)
     assert not small.processes()
