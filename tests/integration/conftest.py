@@ -19,6 +19,7 @@ from tests.support.site_server import Site, tree
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with other things is no server that is away."""
     monkeypatch.setattr("orchestrator.gate.scripts.STEP_S", 10.0)
+    monkeypatch.setattr("orchestrator.gate.calls.CONNECT_S", 10.0)
 
 
 @pytest.fixture(params=["local", "redis"])

@@ -143,7 +143,7 @@ def forked(work: Callable[[], None]) -> int:
         return bool(ended)
 
     try:
-        eventually(over, 20)
+        eventually(over, 60)
     except AssertionError:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
