@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,19 @@ def judged(redis: Redis) -> int:
     return sum(int(value.split()[1]) for name, value in known.items() if name.startswith("w"))
 
 
+def halt(server: RedisServer) -> None:
+    """Stop it, and see that it stands still: what is sent from now on it does not read."""
+    assert server.process is not None
+    os.kill(server.process.pid, signal.SIGSTOP)
+    stat = Path(f"/proc/{server.process.pid}/stat")
+    eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+
+
+def go_on(server: RedisServer) -> None:
+    assert server.process is not None
+    os.kill(server.process.pid, signal.SIGCONT)
+
+
 def test_it_is_done_though_nobody_asks_again(store: RedisStore, real_redis: Redis) -> None:
     store.post(granted(store), OK, ONE)
     eventually(lambda: holders(real_redis) == [])
@@ -62,14 +76,13 @@ def test_who_asks_next_finds_it_done(store: RedisStore, real_redis: Redis) -> No
 
 def test_it_is_not_waited_for(store: RedisStore, redis_server: RedisServer) -> None:
     held = granted(store)
-    assert redis_server.process is not None
-    os.kill(redis_server.process.pid, signal.SIGSTOP)
+    halt(redis_server)
     try:
         began = time.monotonic()
         store.post(held, OK, ONE)
         assert time.monotonic() - began < 5  # who waits for it, waits for 10 s
     finally:
-        os.kill(redis_server.process.pid, signal.SIGCONT)
+        go_on(redis_server)
     granted(store)
 
 
@@ -97,8 +110,7 @@ def test_what_a_killed_server_never_read_is_made_up_for(
 ) -> None:
     store.post(granted(store), OK, ONE)
     held = granted(store)
-    assert redis_server.process is not None
-    os.kill(redis_server.process.pid, signal.SIGSTOP)
+    halt(redis_server)
     store.post(held, OK, ONE)
     redis_server.kill()
     redis_server.start()
@@ -112,16 +124,15 @@ def test_what_a_killed_server_never_read_is_made_up_for(
 def test_what_a_server_that_hangs_did_not_take_is_made_up_for_when_it_goes_on(
     store: RedisStore, redis_server: RedisServer, real_redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.gate.scripts.STEP_S", 1.0)
+    monkeypatch.setattr("orchestrator.gate.scripts.STEP_S", 5.0)
     held = granted(store)
-    assert redis_server.process is not None
-    os.kill(redis_server.process.pid, signal.SIGSTOP)
+    halt(redis_server)
     try:
         store.post(held, OK, ONE)
         with pytest.raises(RedisUnavailable):
             store.beat([SITE])
     finally:
-        os.kill(redis_server.process.pid, signal.SIGCONT)
+        go_on(redis_server)
     monkeypatch.setattr("orchestrator.gate.scripts.STEP_S", 10)
     store.beat([SITE])
     assert holders(real_redis) == []

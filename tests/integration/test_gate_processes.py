@@ -6,7 +6,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 
 import pytest
@@ -28,11 +28,13 @@ SPAWN = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Crowd:
-    """What each process does: `clients` threads for `seconds`, its wall clock wrong by `skew`."""
+    """What each process does: `clients` threads for `seconds` or longer, its wall clock wrong by `skew`."""
 
     url: str
     limits: Limits
     seconds: float = 1.2
+    #: They go on until so many requests were made in all.
+    least: int = 0
     clients: int = 5
     skew: float = 0.0
 
@@ -59,7 +61,7 @@ def server_us(client: Redis) -> int:
 
 def one_client(crowd: Crowd, store: RedisStore) -> None:
     client, end = connect(crowd.url), Deadline.after(crowd.seconds)
-    while not end.passed:
+    while not end.passed or client.llen("seen") < crowd.least:
         answer = store.enter(Ask("books", "h", store.holder("h"), SECOND // 2), crowd.limits)
         if not isinstance(answer, Grant):
             time.sleep(answer.wait_s)
@@ -115,7 +117,7 @@ def start(target: Callable[..., None], *arguments: object) -> list[BaseProcess]:
 def crowd_of(crowd: Crowd, redis: Redis) -> list[tuple[int, int, int]]:
     """Let it in and return (booked µs, early µs, slots held) of each request, in order."""
     skews = [0.0, 60.0, -60.0, 3600.0]
-    members = start(make_requests, *(Crowd(crowd.url, crowd.limits, skew=skew) for skew in skews))
+    members = start(make_requests, *(replace(crowd, skew=skew) for skew in skews))
     assert wait_until(lambda: redis.llen("seen") > 5, Deadline.after(60))
     redis.script_flush()
     for member in members:
@@ -129,7 +131,8 @@ def test_no_sliding_second_has_more_than_the_rate_and_the_burst(
     real_redis: Redis, redis_server: RedisServer
 ) -> None:
     """Clocks of clients wrong by up to an hour, and SCRIPT FLUSH in between."""
-    seen = crowd_of(Crowd(redis_server.url, Limits(rate=50, burst=3, slots=100)), real_redis)
+    limits = Limits(rate=50, burst=3, slots=100)
+    seen = crowd_of(Crowd(redis_server.url, limits, least=40), real_redis)
     times = [booked for booked, _, _ in seen]
     worst = max(
         sum(begin <= later < begin + SECOND for later in times[first:])
@@ -143,7 +146,8 @@ def test_no_sliding_second_has_more_than_the_rate_and_the_burst(
 def test_no_more_are_under_way_than_there_are_slots(
     real_redis: Redis, redis_server: RedisServer
 ) -> None:
-    seen = crowd_of(Crowd(redis_server.url, Limits(rate=100_000, slots=3)), real_redis)
+    limits = Limits(rate=100_000, slots=3)
+    seen = crowd_of(Crowd(redis_server.url, limits, least=100), real_redis)
     assert len(seen) > 60
     assert max(held for _, _, held in seen) == 3
 
@@ -187,5 +191,5 @@ def test_the_slot_of_a_killed_holder_comes_back(
     while not isinstance(answer := store.enter(ask, limits), Grant):
         assert answer.wait_s <= 0.05
         time.sleep(answer.wait_s)
-    assert ends <= answer.due < ends + 5 * SECOND
+    assert ends <= answer.due < ends + 30 * SECOND
     store.close()

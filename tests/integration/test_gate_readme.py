@@ -34,7 +34,17 @@ def run(code: str) -> str:
 
 
 def test_the_example_of_a_gate_runs() -> None:
-    assert run(blocks("python")[0]) == "not within a second, but in 2: pause\n"
+    code = blocks("python")[0]
+    # A machine may stand still for longer than those two seconds.
+    for said, longer in (
+        ('(429, "2")', '(429, "90")'),
+        ("1 < answer.wait_s <= 2", "30 < answer.wait_s <= 90"),
+    ):
+        assert code.count(said) == 1
+        code = code.replace(said, longer)
+    told = re.fullmatch(r"not within a second, but in (\d+): pause\n", run(code))
+    assert told
+    assert 30 < int(told[1]) <= 90
 
 
 def test_the_examples_for_an_event_loop_and_of_a_breaker_alone_run() -> None:

@@ -39,14 +39,18 @@ def test_who_had_booked_ahead_waits_for_that_and_no_longer(
     store: RedisStore, real_redis: Redis
 ) -> None:
     booked = []
+    asked = (
+        SYSTEM.monotonic()
+    )  # before: whoever looks after the answer may be late, and seem to be due later
     while grant := book(store):
-        booked.append(SYSTEM.monotonic() + grant.wait_us / 1e6)
+        booked.append(asked + grant.wait_us / 1e6)
+        asked = SYSTEM.monotonic()
     assert len(booked) >= 5
     real_redis.delete(KEYS.gate("books", "state"))
 
     began = SYSTEM.monotonic()
     while (again := book(store)) is None:
-        assert SYSTEM.monotonic() - began < 5, "it waits for what it booked, again and again"
+        assert SYSTEM.monotonic() - began < 15, "it waits for what it booked, again and again"
         SYSTEM.sleep(0.01)
 
     goes = SYSTEM.monotonic() + again.wait_us / 1e6

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from orchestrator.core.keys import GATE_TTL_S, Keys
 from orchestrator.core.redis import Redis, translated
 from orchestrator.gate.admin import Steering
 from orchestrator.gate.limits import Limits
-from orchestrator.gate.permit import Ask, Grant, Reason, Refused, Report, Verdict
+from orchestrator.gate.permit import WAITER_US, Ask, Grant, Reason, Refused, Report, Verdict
 from orchestrator.gate.shared import RedisStore
 from orchestrator.gate.view import Asked, glance, limits_in_use, names, read
 from tests.support.orch import eventually
@@ -49,6 +50,16 @@ class Books:
         found = self.enter(limits, **more)  # type: ignore[arg-type]
         assert isinstance(found, Refused), found
         return found
+
+    def while_one_waits(self, limits: Limits, host: str, look: Callable[[], GateView]) -> GateView:
+        """What is seen while one is in line, who is thought dead a second after he looked last."""
+        ask = Ask("books", host, self.stores[0].holder(host), 0, queues=True)
+        while True:
+            began = time.monotonic()
+            assert isinstance(self.stores[0].enter(ask, limits), Refused)
+            found = look()
+            if time.monotonic() - began < WAITER_US / 1e6:
+                return found
 
     def leave(self, verdict: Verdict, limits: Limits = LIMITS, **facts: float) -> None:
         self.stores[0].leave(self.granted(limits), Report(verdict, **facts), limits)
@@ -114,10 +125,9 @@ def test_it_is_told_who_has_a_slot_for_which_host_and_who_waits(books: Books) ->
     books.granted(host="a.example")
     books.granted(host="b.example", store=1)
     books.granted(host="b.example", store=1)
-    books.refused(host="c.example")
     for store in books.stores:
         store.beat(["books"])
-    found = books.view()
+    found = books.while_one_waits(LIMITS, "c.example", books.view)
     assert sorted((one["who"], one["host"]) for one in found["slots"]) == [
         ("node-1:1", "a.example"),
         ("node-2:2", "b.example"),
@@ -132,36 +142,37 @@ def test_it_is_told_who_has_a_slot_for_which_host_and_who_waits(books: Books) ->
 
 
 def test_a_request_that_has_booked_ahead_is_told_from_one_under_way(books: Books) -> None:
-    slow = replace(LIMITS, rate=0.1)
+    slow = replace(LIMITS, rate=0.01)
     books.granted(slow)
-    books.granted(slow, wait=60.0)
+    books.granted(slow, wait=600.0)
     first, second = sorted(one["due_in_s"] for one in books.view(slow)["slots"])
     assert first == 0.0
-    assert 5 < second <= 10
-    assert 15 < books.view(slow)["next_in_s"] <= 20
-    books.stores[0].pause("books", 50.0)
+    assert 50 < second <= 100
+    assert 150 < books.view(slow)["next_in_s"] <= 200
+    books.stores[0].pause("books", 500.0)
     found = books.view(slow)
-    assert 45 < found["pause_s"] <= 50
+    assert 450 < found["pause_s"] <= 500
     assert found["next_in_s"] == found["pause_s"]
 
 
 def test_the_burst_that_is_left_counts_for_the_next_turn(books: Books) -> None:
-    limits = replace(LIMITS, rate=0.1, burst=3, slots=8)
+    limits = replace(LIMITS, rate=0.01, burst=3, slots=8)
     for left in (True, True, False):
         assert (books.view(limits)["next_in_s"] == 0.0) is True
         books.granted(limits, wait=0.0)
         assert (books.view(limits)["next_in_s"] == 0.0) is left
     refused = books.refused(limits)
-    assert books.view(limits)["next_in_s"] == pytest.approx(refused.wait_s, abs=2)
+    assert books.view(limits)["next_in_s"] == pytest.approx(refused.wait_s, abs=20)
 
 
 def test_hosts_with_limits_of_their_own_have_rows(books: Books) -> None:
-    limits = replace(LIMITS, host_rate=0.1, host_slots=1)
+    limits = replace(LIMITS, host_rate=0.01, host_slots=1)
     books.granted(limits, host="a.example")
-    books.refused(limits, host="a.example")
-    first, second = books.view(limits, "a.example", "b.example")["hosts"]
+    first, second = books.while_one_waits(
+        limits, "a.example", lambda: books.view(limits, "a.example", "b.example")
+    )["hosts"]
     assert (first["host"], first["slots_held"], first["waiting"]) == ("a.example", 1, 1)
-    assert 5 < first["next_in_s"] <= 10
+    assert 50 < first["next_in_s"] <= 100
     assert second == {"host": "b.example", "next_in_s": 0.0, "slots_held": 0, "waiting": 0}
 
 
@@ -198,7 +209,7 @@ def test_a_site_that_is_spared_says_how_much_and_why(books: Books, verdict: Verd
     assert (rate["now_per_s"], rate["adaptive_per_s"], rate["lowest_per_s"]) == (2.0, 2.0, 1.0)
     assert rate["slowed_for"] == str(verdict)
     assert rate["slowed_ago_s"] is not None
-    assert rate["slowed_ago_s"] < 5
+    assert rate["slowed_ago_s"] < 60
     unspared = books.view(replace(limits, adaptive=False))["rate"]
     assert (unspared["now_per_s"], unspared["adaptive_per_s"]) == (4.0, None)
 
@@ -262,10 +273,10 @@ def test_a_trip_opens_for_the_time_and_the_reason_that_are_given(books: Books) -
 
 def test_a_rate_that_is_set_holds_for_the_next_request_of_every_process(books: Books) -> None:
     books.granted()
-    books.person().set_rate(0.1)
+    books.person().set_rate(0.01)
     waits = [books.refused(store=store).wait_s for store in (0, 1)]
-    assert all(8 < wait <= 10 for wait in waits), waits
-    assert books.view()["rate"]["now_per_s"] == books.view()["rate"]["set_per_s"] == 0.1
+    assert all(50 < wait <= 100 for wait in waits), waits
+    assert books.view()["rate"]["now_per_s"] == books.view()["rate"]["set_per_s"] == 0.01
 
 
 @pytest.mark.parametrize("back", [None, 1000.0])
@@ -280,11 +291,11 @@ def test_nobody_waits_for_the_rest_of_a_slower_turn(books: Books, back: float | 
 
 def test_rates_that_are_set_in_a_row_give_nothing_away(books: Books) -> None:
     """Set slowly, quickly and slowly again, a request still keeps its distance to the last one."""
-    slow = replace(LIMITS, rate=0.1)
+    slow = replace(LIMITS, rate=0.01)
     books.granted(slow)
-    for rate in (1000.0, 1 / 3600, 0.05, None):
+    for rate in (1000.0, 1 / 3600, 0.005, None):
         books.person(slow).set_rate(rate)
-    assert 8 < books.refused(slow).wait_s <= 10
+    assert 50 < books.refused(slow).wait_s <= 100
 
 
 def test_a_rate_that_is_set_beats_what_was_adapted(books: Books) -> None:
