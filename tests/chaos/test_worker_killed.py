@@ -20,8 +20,9 @@ from tests.support.row import replaced
 from tests.support.site_server import Site, tree
 from tests.support.zoo import Zoo
 
-#: What a worker had taken waits in its queue so soon after the next one is ready, in seconds.
-BACK_S = 1.0
+#: What a worker had taken waits in its queue before the next one takes anything, and is taken as soon as
+#: the machine permits, in seconds. Celery itself would bring it back a quarter of an hour later.
+BACK_S = 30.0
 SHARD = "sites.tasks.shard"
 
 #: Let each pool child start a subprocess, and one that leaves its session, as a task might.
@@ -72,7 +73,7 @@ def received(orch: Orch, name: str) -> Counter[str]:
 
 
 def received_again(orch: Orch, name: str, taken: Counter[str]) -> None:
-    """Wait, for as long as is promised, until some of the tasks that were `taken` are there again."""
+    """Wait until some of the tasks that were `taken` are there again."""
 
     def again() -> bool:
         return any(received(orch, name)[task] > count for task, count in taken.items())
@@ -86,15 +87,15 @@ def test_a_chunk_that_was_being_checked_goes_on_at_once_and_counts_once(
 ) -> None:
     toml = (
         "[worker]\nconcurrency = 1\n"
-        f'[proxies]\nsources = ["list.txt"]\njudges = ["{zoo.judge}"]\ncheck_timeout = 6\n'
+        f'[proxies]\nsources = ["list.txt"]\njudges = ["{zoo.judge}"]\ncheck_timeout = 12\n'
     )
     with a_home(tmp_path / "home", toml) as orch:
         good, silent = zoo.many("http", 3), zoo.many("hanging", 2)
         (orch.home / "list.txt").write_text("".join(f"{p.url}\n" for p in (*good, *silent)))
         orch.up()
         worker = orch.pid("worker")
-        refresh = orch.popen("proxies", "refresh", "--timeout", "60")
-        eventually(lambda: zoo.animals[silent[0].key].connections, 20, "the chunk is checked")
+        refresh = orch.popen("proxies", "refresh", "--timeout", "120")
+        eventually(lambda: zoo.animals[silent[0].key].connections, 60, "the chunk is checked")
         context = Context.load(orch.home)
         job_id = current(context.redis, context.keys)
         taken = received(orch, "proxies.tasks.check_chunk")
@@ -103,7 +104,7 @@ def test_a_chunk_that_was_being_checked_goes_on_at_once_and_counts_once(
 
         replaced(orch, "worker", worker)
         received_again(orch, "proxies.tasks.check_chunk", taken)
-        output = refresh.communicate(timeout=30)[0]
+        output = refresh.communicate(timeout=150)[0]
         assert refresh.returncode == 0, output
         seen = RefreshRecord(context.redis, context.keys, job_id).read()
         assert (seen.status, seen.completed_chunks) == ("COMPLETE", seen.total_chunks)
@@ -158,4 +159,5 @@ def test_what_a_living_worker_has_taken_stays_its_own(tmp_path: Path) -> None:
         replaced(orch, "worker-heavy", heavy)
         eventually(lambda: state(orch) == "done", 60)
         assert set(received(orch, SHARD).values()) == {1}
-        assert len(exported(orch)) == len(set(exported(orch))) == 2 * 80
+        eventually(lambda: len(set(exported(orch))) == 2 * 80, 30)
+        assert len(exported(orch)) == 2 * 80
