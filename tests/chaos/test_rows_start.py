@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.core.errors import OrchError
 from orchestrator.core.redis import connect
 from orchestrator.supervise.redis_binary import bundled
 from tests.support.orch import Orch, a_home, eventually
@@ -22,13 +26,16 @@ from tests.support.row import (
     daemons,
     events,
     order_of,
-    states,
 )
 
-#: Redis loads this many keys at so many microseconds each, and answers in between.
-KEYS, EACH_US = 3000, 1000
-SLOW_TO_LOAD = ("--key-load-delay", str(EACH_US), "--loading-process-events-interval-bytes", "1024")
-LOADS_S = KEYS * EACH_US / 1e6
+#: Redis loads this many keys.
+KEYS = 3000
+
+
+def slow_to_load(seconds: float) -> tuple[str, ...]:
+    """Redis takes so long, and answers in between."""
+    each_us = str(int(seconds * 1e6 / KEYS))
+    return ("--key-load-delay", each_us, "--loading-process-events-interval-bytes", "1024")
 
 
 def a_redis(folder: Path, before: str = "", options: tuple[str, ...] = ()) -> str:
@@ -45,8 +52,13 @@ def at(orch: Orch, name: str, service: str) -> float:
     return float(event["at"])
 
 
-def said_of_redis(orch: Orch) -> str:
-    return str(orch.service("redis").get("probe", {}).get("error", ""))
+def loading(orch: Orch) -> dict[str, dict[str, Any]]:
+    """All services, at a moment in which Redis loads its data; else none."""
+    try:
+        rows = {row["name"]: row for row in orch.ask("status")["services"]}
+    except OrchError:  # there is no supervisor yet
+        return {}
+    return rows if rows["redis"]["probe"]["error"] == "is loading its data" else {}
 
 
 def fill(url: str) -> None:
@@ -59,12 +71,20 @@ def fill(url: str) -> None:
 
 
 def test_nothing_starts_before_a_slow_redis_answers(orch: Orch, tmp_path: Path) -> None:
-    configure(orch, a_redis(tmp_path, "sleep 1"))
+    gate = tmp_path / "gate"
+    waits = f"until [ -e {gate} ]; do sleep 0.05; done"
+    configure(orch, a_redis(tmp_path, waits), '\n[service.redis]\nstart_timeout = "60s"\n')
 
-    orch.up()
+    up = orch.popen("up", "-d")
+    eventually(lambda: events(orch, "service.started", "redis"), 60)
+    time.sleep(1)  # what must not happen would happen by then
+    opened = time.time()
+    gate.touch()
 
+    output = up.communicate(timeout=90)[0]
+    assert up.returncode == 0, output
     redis_ready = at(orch, "service.ready", "redis")
-    assert redis_ready - at(orch, "service.started", "redis") >= 1.0
+    assert redis_ready >= opened
     for name in ("results", "worker", "beat"):
         assert at(orch, "service.started", name) >= redis_ready
     for name in ("worker", "results", "beat"):
@@ -74,29 +94,30 @@ def test_nothing_starts_before_a_slow_redis_answers(orch: Orch, tmp_path: Path) 
 
 def test_a_redis_that_loads_its_data_is_alive_and_not_ready(orch: Orch, tmp_path: Path) -> None:
     """Also when that takes longer than a start may."""
-    quick_start = '\n[service.redis]\nstart_timeout = "1s"\n'
-    configure(orch, a_redis(tmp_path), quick_start)
+    start_s, loads_s = 5.0, 9.0
+    quick_start = f'\n[service.redis]\nstart_timeout = "{start_s}s"\n'
+    configure(orch, a_redis(tmp_path))
     orch.up("redis")
     fill(f"unix://{orch.home / 'data/run/redis.sock'}")
     assert orch("down").returncode == 0
-    configure(orch, a_redis(tmp_path, options=SLOW_TO_LOAD), quick_start)
+    configure(orch, a_redis(tmp_path, options=slow_to_load(loads_s)), quick_start)
 
     up = orch.popen("up", "-d")
-    eventually(lambda: said_of_redis(orch) == "is loading its data")
+    found = eventually(lambda: loading(orch), 60)
 
-    assert states(orch) == {
+    assert {name: row["state"] for name, row in found.items()} == {
         "redis": "starting",
         "results": "stopped",
         "worker": "stopped",
         "beat": "stopped",
     }
-    output = up.communicate(timeout=60)[0]
+    output = up.communicate(timeout=90)[0]
     assert up.returncode == 0, output
     assert all_ready(orch)
     last = {
         name: events(orch, name, "redis")[-1]["at"] for name in ("service.started", "service.ready")
     }
-    assert last["service.ready"] - last["service.started"] >= 0.9 * LOADS_S
+    assert last["service.ready"] - last["service.started"] > start_s
     assert at(orch, "service.started", "worker") >= last["service.ready"]
     assert not events(orch, "service.restarting")
 
@@ -106,8 +127,9 @@ def test_a_foreign_redis_that_loads_its_data_is_waited_for_and_used(
 ) -> None:
     fill(theirs.url)
     theirs.kill()
-    theirs.options = SLOW_TO_LOAD
+    theirs.options = slow_to_load(3.0)
     process = _started_and_loading(theirs)
+    eventually(lambda: _listens(theirs.port), 60)  # else there is none yet, and one is started
     configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
 
     orch.up("redis")
@@ -124,6 +146,12 @@ def _started_and_loading(server: RedisServer) -> subprocess.Popen[bytes]:
     server.wait_ready = wait  # type: ignore[method-assign]
     assert server.process
     return server.process
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False
 
 
 @pytest.fixture
@@ -145,10 +173,10 @@ def test_of_fifty_pairs_of_ups_each_in_a_stopped_home_each_starts_one_redis(
             assert [up.returncode for up in pair] == [0, 0], said
             assert order_of(orch, "service.started") == ["redis"] * number
             assert orch.processes() == [orch.pid("redis")]
-            eventually(partial(one_daemon, orch), 10, "the losers are gone")
+            eventually(partial(one_daemon, orch), 60, "the losers are gone")
         for orch in ten_homes:
             orch.ask("stop")
-        eventually(lambda: not any(daemons(orch) for orch in ten_homes), 30)
+        eventually(lambda: not any(daemons(orch) for orch in ten_homes), 60)
 
 
 def one_daemon(orch: Orch) -> bool:
@@ -165,8 +193,8 @@ def test_of_a_hundred_ups_at_once_one_starts_and_all_exit_with_0(orch: Orch) -> 
     assert [up.returncode for up in ups] == [0] * 100, outputs
     assert order_of(orch, "service.started") == list(SERVICES)
     assert order_of(orch, "service.ended") == []
-    assert all_ready(orch)
-    eventually(partial(one_daemon, orch), 10, "the losers are gone")
+    eventually(lambda: all_ready(orch), 60)  # so many at once may keep one from an answer
+    eventually(partial(one_daemon, orch), 60, "the losers are gone")
 
 
 def test_up_of_one_service_with_its_needs_and_then_of_all_starts_nothing_twice(orch: Orch) -> None:
