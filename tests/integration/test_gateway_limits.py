@@ -166,17 +166,18 @@ def test_a_head_that_does_not_come_is_not_waited_for(
     stage.upstream(saying(OK))
     kept = stage.start().client()
     assert kept.get("http://a.test/")[0] == 200
-    monkeypatch.setattr(http, "HEAD_S", 0.3)
-    monkeypatch.setattr(clients, "HEAD_S", 0.3)
+    monkeypatch.setattr(http, "HEAD_S", 3.0)
+    monkeypatch.setattr(clients, "HEAD_S", 3.0)
     silent, slow = stage.client(), stage.client(b"GET http://a.te")
     kept.send(b"GET http://a.te")
     drip = stage.client()
     for letter in b"GET http://a.test/ HTTP/1.1\r\n" * 3:
         with contextlib.suppress(OSError):
             drip.send(bytes([letter]))
-        time.sleep(0.02)
+        time.sleep(0.05)
     assert slow.answer()[0] == 408
-    assert drip.rest().startswith(b"HTTP/1.1 408 ") or drip.gone()
+    with contextlib.suppress(ConnectionError):
+        assert drip.rest().startswith(b"HTTP/1.1 408 ") or drip.gone()
     assert kept.answer()[0] == 408
     assert silent.rest() == b""
 
@@ -194,7 +195,7 @@ def test_who_speaks_something_else_is_told_at_once(
     stage: Stage, said: bytes, answer: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     upstream = stage.upstream(saying(OK))
-    talk = stage.start().client(said, timeout=2)
+    talk = stage.start().client(said)
     talk.sock.shutdown(socket.SHUT_WR)
     assert talk.rest().startswith(answer)
     assert upstream.connections == 0
@@ -204,9 +205,10 @@ def test_who_speaks_something_else_is_told_at_once(
 def test_a_kept_connection_that_nobody_uses_is_closed_without_a_word(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "KEEP_S", 0.2)
     stage.upstream(saying(OK))
     kept = stage.start().client()
+    assert kept.get("http://a.test/")[0] == 200
+    monkeypatch.setattr(http, "KEEP_S", 0.2)  # from the end of the next answer on
     assert kept.get("http://a.test/")[0] == 200
     assert kept.rest() == b""
 
@@ -291,7 +293,7 @@ def test_a_client_that_falls_asleep_sees_that_it_has_not_got_all(
 def test_what_is_left_of_an_answer_waits_for_a_slow_reader_and_for_no_other(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "STALLED_S", 0.5)
+    monkeypatch.setattr(stream, "STALLED_S", 3.5)
     monkeypatch.setattr(clients, "LINGER_S", 0.1)
     size = 60_000  # so that it is closed while most of it is still here
     stage.upstream(saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size))
@@ -316,7 +318,7 @@ def test_what_is_left_of_an_answer_waits_for_a_slow_reader_and_for_no_other(
         begun = time.monotonic()
         while piece := slow.sock.recv(1000):
             got += len(piece)
-            time.sleep(0.03)
+            time.sleep(0.13)
         assert got == size
         assert time.monotonic() - begun > 2 * stream.STALLED_S
         eventually(lambda: all(one.idle for one in list(stage.setup.streams)))
@@ -403,9 +405,9 @@ def test_a_stop_lets_what_runs_finish_and_takes_nothing_new(
     idle = stage.client()
     busy = stage.client(b"GET http://a.test/ HTTP/1.1\r\n\r\n")
     eventually(lambda: answer_now)
-    draining = stage.call(lambda: stage.loop.create_task(stage.server.drain(10)))
+    draining = stage.call(lambda: stage.loop.create_task(stage.server.drain(60)))
     eventually(lambda: stage.setup.draining)
-    assert idle.gone(timeout=3)
+    assert idle.gone()
     assert not draining.done()
     with pytest.raises(ConnectionRefusedError):
         stage.client()
@@ -435,8 +437,8 @@ def test_a_stop_waits_for_nobody_for_ever(stage: Stage) -> None:
     stage.upstream(endless)
     half = stage.client(b"GET http://a.test/ HTTP/1.1\r\n\r\n")
     half.until(b"\r\n\r\n")
-    stage.do(stage.server.drain(0.2), timeout=5)
-    stage.do(stage.server.__aexit__(), timeout=5)
+    stage.do(stage.server.drain(0.2))
+    stage.do(stage.server.__aexit__())
     assert tunnel.gone()
     assert waiting.gone()
     with pytest.raises(ConnectionResetError):

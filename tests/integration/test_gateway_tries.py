@@ -63,7 +63,7 @@ def test_of_a_bad_upstream_a_client_notices_nothing_and_the_pool_all(stage: Stag
         stage.supply.reported.clear()
         bad, good = first_bad_then_good(stage, handler, CHUNKED)
         if not stage.port:
-            stage.start(answer_timeout=1.0)
+            stage.start(answer_timeout=4.0)
         assert stage.client().get("http://a.test/")[::2] == (200, b"hello"), name
         told = {(bad.key, Outcome.FAILED), (good.key, Outcome.OK)}
         eventually(lambda told=told: set(stage.supply.reported) == told, what=name)

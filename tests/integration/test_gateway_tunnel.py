@@ -254,7 +254,7 @@ def test_of_upstreams_that_make_no_tunnel_a_client_notices_nothing(stage: Stage)
         bad = stage.upstream(handler, seconds=FAST).proxy
         good = stage.upstream(connecting(echoing), seconds=SLOW).proxy
         if not stage.port:
-            stage.start(answer_timeout=1.0)
+            stage.start(answer_timeout=4.0)
         talk = stage.client(CONNECT)
         assert talk.until(b"\r\n\r\n") == GRANTED, name
         talk.send(b"hi")
@@ -286,7 +286,7 @@ def test_a_tunnel_that_carries_nothing_is_made_anew_for_the_opening_of_tls(
 
     bad = stage.upstream(connecting(inside), seconds=FAST).proxy
     stage.upstream(connecting(answers), seconds=SLOW)
-    talk = stage.start(answer_timeout=1.0).client(CONNECT + HELLO)
+    talk = stage.start(answer_timeout=4.0).client(CONNECT + HELLO)
     assert talk.until(b"\r\n\r\n") == GRANTED
     assert talk.exactly(len(SERVER_HELLO)) == SERVER_HELLO
     talk.send(b"more")

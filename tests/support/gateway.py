@@ -173,7 +173,7 @@ class Stage:
         self.do(self._start(settings))
         return self
 
-    def client(self, data: bytes = b"", timeout: float = 10.0) -> Talk:
+    def client(self, data: bytes = b"", timeout: float = 60.0) -> Talk:
         talk = connected(self.port, data, timeout)
         self._sockets.append(talk.sock)
         return talk
@@ -197,7 +197,7 @@ class Stage:
         self.setup = Setup(
             self.loop,
             streams,
-            Upstreams(self.loop, streams, settings.pop("connect_timeout", 2.0)),
+            Upstreams(self.loop, streams, settings.pop("connect_timeout", 20.0)),
             self.supply,
             AccessLog(self.log),
             Api(self.supply, Leases(self.loop, self.supply), settings.get("password", "")),
@@ -240,7 +240,7 @@ class Stage:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def connected(port: int, data: bytes = b"", timeout: float = 10.0) -> Talk:
+def connected(port: int, data: bytes = b"", timeout: float = 60.0) -> Talk:
     """A client that has connected, and said `data`."""
     talk = Talk(socket.create_connection(("127.0.0.1", port), timeout=timeout))
     talk.send(data)
@@ -316,7 +316,7 @@ class Talk:
         self.send(head.encode())
         return self.answer(head=method == "HEAD")
 
-    def gone(self, timeout: float = 10.0) -> bool:
+    def gone(self, timeout: float = 60.0) -> bool:
         """Whether the other side closes within `timeout`."""
         self.sock.settimeout(timeout)
         try:
