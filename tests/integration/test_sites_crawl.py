@@ -230,8 +230,9 @@ def test_a_page_that_cannot_be_read_never_ends_the_job(home: SiteHome, site: Sit
 
 
 def test_the_rate_holds_as_the_site_sees_it_with_two_shards(home: SiteHome, site: Site) -> None:
-    definition = shop(site, rate=30.0, burst=1, concurrency=16)
-    ref = home.create(definition)
+    most = 16
+    ref = home.create(shop(site, rate=30.0, burst=1, concurrency=most))
+    began = time.monotonic()
     first = Background(home.shard)
     until(lambda: home.stats(ref).total > 20)
     home.topup.run()
@@ -242,11 +243,12 @@ def test_the_rate_holds_as_the_site_sees_it_with_two_shards(home: SiteHome, site
 
     times = site.times()
     assert len(times) == 60
-    # The gate lets through one each 1/30 s; how late a request arrives after that is up to the machine.
-    late = 0.3
+    # The gate lets through one each 1/30 s: none comes before it may. How late it comes is up to the
+    # machine, and as many as may be in flight are late at once when that stands still.
+    assert all(at - began > number / 30 - 0.05 for number, at in enumerate(times))
     busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
-    assert busiest <= 1 + 30 * (1 + late)
-    assert 58 / 30 - late <= times[-1] - times[0] <= 60 / 30 + 5
+    assert busiest <= 1 + 30 + most
+    assert times[-1] - times[0] <= 60 / 30 + 20
 
 
 def test_no_more_requests_are_in_flight_than_allowed(home: SiteHome, site: Site) -> None:
@@ -393,23 +395,21 @@ def test_while_a_refresh_waits_a_job_gets_on_and_asks_for_nothing_twice(
     assert set(site.asked().values()) == {1}
 
 
-@pytest.mark.alone
 def test_a_shard_makes_room_for_whoever_waits(home: SiteHome, site: Site) -> None:
-    ref = home.create(shop(site, rate=10.0, burst=1))
+    ref = home.create(shop(site, rate=1.0, burst=4))
     crawl = Background(home.shard)
     until(lambda: len(site.hits) > 3)
 
     began = time.monotonic()
-    home.redis.set(home.keys.yield_wanted(), "refresh", px=2500)
+    home.redis.set(home.keys.yield_wanted(), "refresh", px=60_000)
 
     assert crawl.join() is End.YIELD
-    assert time.monotonic() - began < 3  # to the end of the job it would be 5
+    assert time.monotonic() - began < 20  # to the end of the job it would be 56
     assert home.stats(ref).in_progress == 0
 
 
-@pytest.mark.alone
 def test_a_shard_ends_with_its_worker(home: SiteHome, site: Site) -> None:
-    home.create(shop(site, rate=10.0, burst=1))
+    home.create(shop(site, rate=1.0, burst=4))
     crawl = Background(home.shard)
     until(lambda: len(site.hits) > 3)
 
@@ -417,7 +417,7 @@ def test_a_shard_ends_with_its_worker(home: SiteHome, site: Site) -> None:
     (home.context.home.run / "worker.stopping").touch()
 
     assert crawl.join() is End.WORKER
-    assert time.monotonic() - began < 3  # to the end of the job it would be 5
+    assert time.monotonic() - began < 20  # to the end of the job it would be 56
 
 
 def test_a_shard_that_lost_its_lease_ends(home: SiteHome, site: Site) -> None:
@@ -461,7 +461,12 @@ def test_results_that_wait_stop_the_leasing_until_they_are_drained(home: SiteHom
         assert most
         assert 1_000_000 <= int(most) < 2_000_000
         assert home.stats(ref).done < 25
-        until(lambda: not home.drain() and home.stats(ref).done == 60)
+
+        def written() -> bool:
+            home.drain()
+            return home.stats(ref).done == 60
+
+        until(written)
         crawl.join()
         assert home.work(ref).state == "done"
         assert len(home.items(ref)) == 60

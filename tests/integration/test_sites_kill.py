@@ -143,20 +143,23 @@ def test_a_redis_that_is_away_for_longer_than_all_leases_costs_no_page(tmp_path:
         assert home.items(ref) == plain
 
 
-def test_a_full_redis_pauses_the_job_and_nothing_is_lost(home: SiteHome, site: Site) -> None:
+def test_a_full_redis_pauses_the_job_and_nothing_is_lost(home: SiteHome, site: Bounded) -> None:
     plain = undisturbed(home, site)
-    ref = home.create(shop(site, rate=60.0, burst=1))
+    passes = site.passes = threading.Semaphore(
+        PAGES // 2
+    )  # however late it is full: there is a rest
+    ref = home.create(shop(site, limits={"timeout": "60s"}))
     crawl = Background(home.shard)
     until(lambda: home.stats(ref).done >= 20)
     home.redis.config_set("maxmemory", "1")
-    until(lambda: len(site.hits) > 20)
     try:
-        time.sleep(1)  # nothing can be written for so long
-        done = home.stats(ref).done
-        assert done < PAGES
+        passes.release(PAGES // 4)
+        time.sleep(1)  # for so long pages come that cannot be written
+        assert home.stats(ref).done < PAGES
     finally:
         home.redis.config_set("maxmemory", "0")
-    crawl.join(30)
+        passes.release(ALL)
+    crawl.join()
 
     assert home.work(ref).state == "done"
     assert home.items(ref) == plain
