@@ -106,11 +106,11 @@ def kill_beat(orch: Orch) -> bool:
 
 def test_an_end_that_was_asked_for_is_no_failure_whatever_had_failed_before(orch: Orch) -> None:
     up = orch.popen("up", start_new_session=True)
-    eventually(lambda: orch.status()["services"] and orch.service("beat")["state"] == "ready")
+    eventually(lambda: orch.status()["services"] and orch.service("beat")["state"] == "ready", 60)
 
     eventually(lambda: kill_beat(orch), 60)
     os.killpg(up.pid, signal.SIGINT)
-    up.communicate(timeout=30)
+    up.communicate(timeout=60)
 
     assert up.returncode == 130
 
@@ -144,13 +144,13 @@ def test_a_home_that_is_removed_under_its_services_leaves_none_behind(
     orch: Orch, tmp_path: Path
 ) -> None:
     up = orch.popen("up", start_new_session=True)
-    eventually(lambda: orch.status()["services"] and orch.service("beat")["state"] == "ready")
+    eventually(lambda: orch.status()["services"] and orch.service("beat")["state"] == "ready", 60)
     pids = orch.processes()
     (orch.home / "data").rename(tmp_path / "gone")  # at one moment: they go on writing
     shutil.rmtree(tmp_path / "gone", ignore_errors=True)
 
     os.killpg(up.pid, signal.SIGINT)
-    output = up.communicate(timeout=40)[0]
+    output = up.communicate(timeout=60)[0]
 
     assert not [pid for pid in pids if alive(pid)], output
     assert "Traceback" not in output
