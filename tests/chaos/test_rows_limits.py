@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.redis import Redis, connect
-from tests.chaos.test_site_jobs import PAGES, TOML, define, exported, progress, start, state
+from tests.chaos.test_site_jobs import TOML, define, exported, progress, start, state
 from tests.support.orch import Orch, a_home, alive, eventually
 from tests.support.row import (
     all_ready,
@@ -21,6 +21,7 @@ from tests.support.row import (
     pids,
     python,
     states,
+    within,
 )
 from tests.support.site_server import Site, tree
 
@@ -46,6 +47,10 @@ while True:
         kept.append(bytearray(os.urandom(1 << 20)) * 80)
     time.sleep(0.05)
 """
+
+
+#: A job of a dozen seconds: it is still at work when Redis is full, however late that comes.
+PAGES = 480
 
 
 def a_crash_loop(orch: Orch, script: str = CRASHES) -> None:
@@ -101,19 +106,23 @@ def test_a_crash_loop_costs_the_daemon_next_to_nothing(orch: Orch) -> None:
     """Compared with half as long a time without it, twice: its probes of others cost the same in both."""
     a_crash_loop(orch)
     orch.up("redis")
-    pid = daemon(orch)
+    within(50.0, lambda: _cost_of_a_crash_loop(orch, daemon(orch)))
 
+
+def _cost_of_a_crash_loop(orch: Orch, pid: int) -> float:
+    """In milliseconds of processor time."""
+    failed_before = len(events(orch, "service.failed", "flaky"))
     before, began = cpu_ms(pid), time.monotonic()
     orch.ask("start", services=["flaky"])
-    while not events(orch, "service.failed", "flaky"):  # the file: asking would cost the daemon
+    # The file: asking would cost the daemon.
+    while len(events(orch, "service.failed", "flaky")) == failed_before:
         assert time.monotonic() - began < 60
         time.sleep(0.2)
     with_loop, took = cpu_ms(pid) - before, time.monotonic() - began
     before = cpu_ms(pid)
     time.sleep(took / 2)  # without: there is no state to wait for
     without = 2 * (cpu_ms(pid) - before)
-
-    assert with_loop - without <= 50
+    return with_loop - without
 
 
 def test_a_service_over_its_memory_limit_is_restarted_gently(orch: Orch) -> None:
@@ -179,24 +188,24 @@ def full(redis: Redis) -> None:
 
 
 def standing(up: Orch) -> int:
-    """How many pages were done when none was added for 2 s: ending what was leased before takes no room."""
-    until, last = time.monotonic() + 30, -1
+    """How many pages were done when none was added for 6 s: ending what was leased before takes no room."""
+    until, last = time.monotonic() + 60, -1
     while (done := progress(up)) != last:
         assert time.monotonic() < until, "the job goes on"
         last = done
-        time.sleep(2)
+        time.sleep(6)
     return last
 
 
 def test_a_full_redis_pauses_the_job_and_all_goes_on_when_there_is_room(up: Orch) -> None:
     redis = connect(f"unix://{up.home / 'data/run/redis.sock'}")
     start(up)
-    eventually(lambda: progress(up) > PAGES / 4, 60)
+    eventually(lambda: progress(up) > PAGES / 16, 60)
     before = pids(up)
 
     full(redis)
-    eventually(lambda: up.service("redis")["state"] == "unhealthy")
-    assert "full" in up.service("redis")["probe"]["error"]
+    eventually(lambda: "full" in up.service("redis")["probe"]["error"])
+    assert up.service("redis")["state"] == "unhealthy"
     assert up("status").returncode == 1
     stood = standing(up)
     time.sleep(15)  # longer than leases and marks live: what must not happen would happen by then
@@ -213,4 +222,4 @@ def test_a_full_redis_pauses_the_job_and_all_goes_on_when_there_is_room(up: Orch
     eventually(lambda: state(up) == "done", 120)
     eventually(lambda: len(set(exported(up))) == 2 * PAGES, 30)
     assert len(exported(up)) == 2 * PAGES
-    eventually(lambda: all_ready(up), 40)
+    eventually(lambda: all_ready(up), 60)

@@ -75,17 +75,17 @@ def replaced(orch: Orch, name: str, pid: int, timeout: float = 30) -> int:
     return int(eventually(ready_again, timeout, f"{name} ready again"))
 
 
-def within(seconds: float, measure: Callable[[], float]) -> None:
-    """Assert that what is measured takes no longer.
+def within(most: float, measure: Callable[[], float]) -> None:
+    """Assert that what is measured, a time, is no more.
 
-    Whatever else the machine does only adds to a time: of three the quickest counts.
+    Whatever else the machine does only adds to it: of three the smallest counts.
     """
     took = list[float]()
     for _ in range(3):
         took.append(measure())
-        if took[-1] <= seconds:
+        if took[-1] <= most:
             return
-    raise AssertionError(f"it took {took} s, and may take {seconds}")
+    raise AssertionError(f"it took {took}, and may take {most}")
 
 
 def cpu_ms(pid: int) -> float:
