@@ -20,6 +20,9 @@ from tests.support.innocent_pages import INNOCENTS
 from tests.support.site_home import Background, SiteHome, shop, until
 from tests.support.site_server import Answer, Site, tree
 
+#: What is slow is no Redis that is away: alone a gate begins anew.
+pytestmark = pytest.mark.usefixtures("patient")
+
 TEXT = {"Content-Type": "text/plain"}
 PAGES = 6
 
