@@ -115,7 +115,7 @@ class Orch:
         assert not left, f"orch down left these running: {left}"
 
 
-def eventually(condition: Callable[[], Any], timeout: float = 20, what: str = "") -> Any:
+def eventually(condition: Callable[[], Any], timeout: float = 60, what: str = "") -> Any:
     """Wait for a state, not for a time; return what the condition returned."""
     deadline = time.monotonic() + timeout
     while True:
