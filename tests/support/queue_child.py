@@ -7,6 +7,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,10 +148,11 @@ def commit_much(place: Place, path: Path, _: int) -> None:
     book = Book(path)
     with place.open() as store:
         while True:
-            leases = store.lease(1, LEASE, max_attempts=ATTEMPTS)
+            leases = store.lease(1, 5 * LEASE, max_attempts=ATTEMPTS)
             for lease in leases:
                 book.write("begun", lease.id)
-                store.commit(lease.token, QueueState.DONE, new_jobs=links(lease.id))
+                with suppress(LeaseLost):  # it was put off for longer than that: once more
+                    store.commit(lease.token, QueueState.DONE, new_jobs=links(lease.id))
             if not leases:
                 store.wakes(0.05)
 
