@@ -47,7 +47,7 @@ def test_many_processes_work_each_job_off_exactly_once(
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(90)
         assert worker.exitcode == 0
     assert real_redis.hgetall("worked") == dict.fromkeys(ids, "1")
     assert queue.stats() == Stats(done=400)
@@ -61,7 +61,7 @@ def test_the_job_of_a_killed_holder_comes_back_when_its_lease_runs_out(
     held = SPAWN.Event()
     holder = SPAWN.Process(target=hold_for_ever, args=(redis_server.url, held))
     holder.start()
-    assert held.wait(20)
+    assert held.wait(60)
     holder.kill()
     holder.join()
     assert queue.stats() == Stats(in_progress=1)
@@ -72,5 +72,5 @@ def test_the_job_of_a_killed_holder_comes_back_when_its_lease_runs_out(
         taken.extend(queue.lease(1, 60))
         return bool(taken)
 
-    assert wait_until(leased, Deadline.after(5), every=0.02)
+    assert wait_until(leased, Deadline.after(60), every=0.02)
     assert [(lease.id, lease.attempt) for lease in taken] == [("a", 2)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
 import signal
@@ -12,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -102,12 +102,12 @@ def test_words_reach_the_command_as_they_are() -> None:
 
 def test_a_timeout_asks_first(tmp_path: Path) -> None:
     script = "trap 'echo tidy; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
-    ended = run("sh", "-c", script, timeout=1.5, grace=20)
+    ended = run("sh", "-c", script, timeout=6, grace=20)  # it is ready by then
     assert (ended.why, ended.code, ended.out) == (Why.TIMEOUT, 9, b"ready\ntidy\n")
 
 
 def test_who_does_not_listen_is_killed() -> None:
-    ended = run("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", timeout=1.5, grace=0.3)
+    ended = run("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", timeout=6, grace=0.3)
     assert (ended.why, ended.code) == (Why.TIMEOUT, -signal.SIGKILL)
 
 
@@ -118,7 +118,7 @@ def test_who_is_called_off_has_little_time() -> None:
     script = "trap '' TERM; while :; do sleep 0.1; done"
     ended = run("sh", "-c", script, grace=60, over=over)
     assert ended.why is Why.CALLED_OFF
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 def test_an_end_is_noticed_though_the_pipes_stay_open() -> None:
@@ -261,8 +261,10 @@ def test_a_fork_of_ours_has_a_warden_of_its_own() -> None:
 
 
 def test_the_warden_is_there_at_once() -> None:
-    begun = time.monotonic()
+    took = []
     for _ in range(5):
+        begun = time.monotonic()
         words = [sys.executable, "-I", "-S", warden.__file__, str(os.getpid())]
         subprocess.run(words, stdin=subprocess.DEVNULL, check=True)
-    assert (time.monotonic() - begun) / 5 < 0.5, json.dumps("some 20 ms on a quiet machine")
+        took.append(time.monotonic() - begun)
+    assert median(took) < 0.5, took  # some 20 ms on a quiet machine

@@ -16,6 +16,7 @@ import pytest
 from orchestrator.core import child
 from orchestrator.core.errors import ConfigError
 from orchestrator.pipelines.exec import exec_with, run_command
+from orchestrator.queue import dispatcher
 from orchestrator.queue.config import RunnerConfig
 from orchestrator.queue.model import Lease, QueueState
 from orchestrator.queue.open import open_queue
@@ -95,8 +96,8 @@ def test_a_long_json_result_is_kept_whole() -> None:
 
 def test_a_command_that_takes_too_long_is_tried_again() -> None:
     begun = time.monotonic()
-    assert sh("echo slow >&2; sleep 600", timeout=1.5) == Retry("not ended within 1.5 s: slow")
-    assert time.monotonic() - begun < 10
+    assert sh("echo slow >&2; sleep 600", timeout=6.5) == Retry("not ended within 6.5 s: slow")
+    assert time.monotonic() - begun < 60
 
 
 def test_a_command_that_is_called_off_ends(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_command_that_is_called_off_ends(tmp_path: Path) -> None:
     command = ["sh", "-c", f"trap '' TERM; touch {file}; sleep 600; sleep 600"]
     begun = time.monotonic()
     assert do({"command": command}, over=over) == Retry("called off")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 @pytest.mark.parametrize(
@@ -239,6 +240,9 @@ def test_a_killed_runner_leaves_no_command(tmp_path: Path) -> None:
 def test_a_command_that_will_not_end_is_gone_before_its_job_is_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert child.HASTE_S + child.LOOK_EVERY_S < dispatcher.LEAVE_S
+    for module in ("dispatcher", "runner"):  # the machine may stand still for longer
+        monkeypatch.setattr(f"orchestrator.queue.{module}.LEAVE_S", 30.0)
     file = tmp_path / "pid"
     script = f"trap '' TERM; echo $$ > {file}; while :; do sleep 600; done"
     pipelines = Pipelines({"mine": exec_with(["sh", "-c", script])}, "mine")

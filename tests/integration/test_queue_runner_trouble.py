@@ -82,7 +82,9 @@ def test_a_redis_that_is_killed_and_comes_back(server: RedisServer) -> None:
 def test_a_file_that_somebody_else_locks_for_a_while(tmp_path: Path) -> None:
     target = str(tmp_path / "queue.sqlite")
     fill(target)
-    with closing(sqlite3.connect(target, check_same_thread=False, isolation_level=None)) as other:
+    # It has to wait itself, for a runner whose disk may be slow.
+    options: dict[str, Any] = {"check_same_thread": False, "isolation_level": None}
+    with closing(sqlite3.connect(target, timeout=60, **options)) as other:
 
         def lock() -> None:
             other.execute("BEGIN IMMEDIATE")

@@ -56,7 +56,10 @@ def test_a_child_of_a_fork_and_its_parent_both_go_on(store: SqliteStore) -> None
     assert counted(store) == {"in_progress": 1, "done": 1, "skipped": 1}
 
 
-def test_a_fork_waits_for_the_transactions_of_other_threads(store: SqliteStore) -> None:
+def test_a_fork_waits_for_the_transactions_of_other_threads(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "FORK_S", 30.0)  # as above all a slow disk may take
     in_the_block = threading.Event()
 
     def hold() -> None:
@@ -125,6 +128,7 @@ def test_while_a_fork_waits_for_a_transaction_no_other_begins(
     ours = store._session.connections
     ours.before_fork()  # it gives up: the transaction is not over
     go_on.set()
+    eventually(lambda: counted_elsewhere(ours.path) == {"queued": 1})
     thread.join(0.3)
     assert thread.is_alive()
     assert counted_elsewhere(ours.path) == {"queued": 1}

@@ -120,7 +120,7 @@ def test_who_gives_up_does_not_keep_the_others_waiting() -> None:
     limiter = KeyedLimiter(1)
     limiter.acquire("x")
     line = Line(limiter, "x")
-    line.join(1, 0.05)
+    line.join(1, 4.0)  # it stands in line until the next one does
     line.join(2)
     eventually(lambda: limiter.waiting("x") == 1, what="the first to give up")
 
