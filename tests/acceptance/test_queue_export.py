@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -62,6 +63,33 @@ def test_jobs_are_exported_by_state_and_key(either: QueueHome) -> None:
     assert either.fine("export", "--key", "none") == ""
 
 
+def stopped_in_the_middle(home: QueueHome, target: Path) -> subprocess.Popen[str]:
+    """An export that has written some and not all of it, and stands still."""
+    before = target.read_text()
+    for _ in range(5):  # it may be through before we come to look
+        running = home.popen("export", "--output", target.name)
+        eventually(lambda: running.poll() is not None or written(target))  # noqa: B023 - asked at once
+        running.send_signal(signal.SIGSTOP)
+        eventually(lambda: running.poll() is not None or stands_still(running.pid))  # noqa: B023
+        if running.poll() is None and target.read_text() == before:
+            return running
+        running.send_signal(signal.SIGCONT)
+        assert running.wait(60) == 0
+        target.write_text(before)
+    raise AssertionError("it was never met in the middle")
+
+
+def written(target: Path) -> bool:
+    """Whether something is in the file that is to take its place."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(file.stat().st_size for file in target.parent.glob(f".{target.name}.*"))
+    return False
+
+
+def stands_still(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TZ"
+
+
 def test_a_file_is_whole_or_as_it_was(either: QueueHome) -> None:
     with either.opened() as queue:
         queue.enqueue("a")
@@ -72,9 +100,9 @@ def test_a_file_is_whole_or_as_it_was(either: QueueHome) -> None:
     with either.opened() as queue:
         queue.enqueue_many([NewJob(str(n), '"%s"' % ("x" * 2000)) for n in range(20_000)])
     beside = set(target.parent.iterdir())
-    running = either.popen("export", "--output", "jobs.jsonl")
-    eventually(lambda: any(p.stat().st_size for p in target.parent.glob(".jobs.jsonl.*")))
+    running = stopped_in_the_middle(either, target)
     running.send_signal(signal.SIGINT)
+    running.send_signal(signal.SIGCONT)
     assert running.wait(20) == 130
     assert target.read_text() == before
     assert set(target.parent.iterdir()) == beside
