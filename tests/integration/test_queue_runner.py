@@ -195,9 +195,15 @@ def test_a_stop_at_any_time_leaves_nothing_in_progress(
     assert {found.attempts for found in queued} <= {0}
 
 
-def test_two_runners_share_a_queue(store: Store, queue_place: Place, book: Book) -> None:
-    fill(store, 400, {"for": 0.01})
+def test_two_runners_share_a_queue(
+    store: Store, queue_place: Place, book: Book, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    fill(store, 400, {"for": 0.01, "until": str(go)})
     children = [Child(queue_place.target, book, QUICK).start() for _ in range(2)]
+    # Neither has done all before the other one was there.
+    eventually(lambda: len({line["pid"] for line in book.lines("run")}) == 2)
+    go.touch()
     for child in children:
         child.join(60)
         assert child.exitcode == 0
