@@ -103,7 +103,7 @@ env = {{ PYTHONDONTWRITEBYTECODE = 1 }}
 
     orch.up("web")  # returns when it is ready
 
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/orch.toml", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/orch.toml", timeout=60) as answer:
         assert b"[service.web]" in answer.read()
     rows = {row["name"]: row["state"] for row in orch.status()["services"]}
     assert rows["redis"] == rows["web"] == "ready"
@@ -172,10 +172,15 @@ queues = ["shards"]
         (orch.home / "sites/tree.toml").write_text(SITE.format(url=site.url("/0.html")))
         done = orch("sites", "start", "tree")
     assert done.returncode == 0, done.stdout + done.stderr
-    logs = {name: (orch.home / f"data/logs/{name}.log").read_text() for name in marks}
+
+    def log(name: str) -> str:
+        return (orch.home / f"data/logs/{name}.log").read_text()
+
+    # Beat comes every few seconds, and a log a moment later.
+    eventually(lambda: "Task sites.tasks.tick[" in log("worker"))
+    eventually(lambda: "Task sites.tasks.shard[" in log("worker-heavy"))
+    logs = {name: log(name) for name in marks}
     assert "Task sites.tasks.shard[" not in logs["worker"]
-    assert "Task sites.tasks.tick[" in logs["worker"]
-    assert "Task sites.tasks.shard[" in logs["worker-heavy"]
     assert "Task sites.tasks.tick[" not in logs["worker-heavy"]
 
 

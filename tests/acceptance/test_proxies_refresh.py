@@ -164,13 +164,15 @@ def test_a_log_that_cannot_be_written_is_told(orch: Orch) -> None:
     assert "cannot write" in done.stderr
 
 
-def test_a_signal_while_it_is_logged_is_logged(orch: Orch) -> None:
+def test_a_signal_while_it_is_logged_is_logged(orch: Orch, zoo: Zoo) -> None:
+    toml = (orch.home / "orch.toml").read_text()
+    (orch.home / "orch.toml").write_text(toml.replace("check_timeout = 5", "check_timeout = 15"))
     orch.up()
-    (orch.home / "list.txt").write_text("10.255.255.1:9\n")
+    (orch.home / "list.txt").write_text(f"{zoo.add('hanging').url}\n")
     with orch.popen("proxies", "refresh", "--log", "x.log") as refresh:
         eventually(lambda: "checked" in _text(orch.home / "x.log"), 60)
         refresh.send_signal(signal.SIGINT)
-        refresh.communicate(timeout=30)
+        refresh.communicate(timeout=60)
 
     assert refresh.returncode == 130
     assert "exit code 130" in (orch.home / "x.log").read_text()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.orch import COMMAND, Orch, eventually
+from tests.support.orch import COMMAND, SMALL, Orch, eventually
 from tests.support.typed import Typed
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVICES = ["redis", "results", "worker", "beat"]
+#: The start goes on until it is broken off.
+SLOW = 'command = ["sleep", "1000"]\nready = { file = "none" }\nstart_timeout = "5m"\n'
 
 #: Signals that come while one waits are one, so that only of several it can be told that none came twice.
 SEVERAL = 5
@@ -198,6 +200,7 @@ def test_a_terminal_that_is_closed_ends_the_command_and_the_services(orch: Orch)
 
 
 def test_a_terminal_that_is_closed_during_the_start_ends_it(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(f"{SMALL}[service.slow]\n{SLOW}")
     with Typed(orch, "run", "touch", "was-run") as typed:
         eventually(lambda: happened(orch, "service.started"))
         typed.hang_up()
@@ -230,6 +233,7 @@ def test_a_command_that_a_signal_ends_gives_128_and_its_number(orch: Orch) -> No
 
 
 def test_a_signal_during_the_start_ends_it_and_nothing_is_left(orch: Orch) -> None:
+    (orch.home / "orch.toml").write_text(f"{SMALL}[service.slow]\n{SLOW}")
     run = orch.popen("run", "touch", "was-run", start_new_session=True)
     eventually(lambda: happened(orch, "service.started"))
 
@@ -246,7 +250,7 @@ def test_after_kill_9_the_services_go_on_and_the_next_run_leaves_them(orch: Orch
     run = orch.popen(*patient(), start_new_session=True)
     eventually((orch.home / "runs").exists, 60)
     run.kill()
-    run.wait(20)
+    run.wait(60)
 
     before = {row["name"]: row["pid"] for row in orch.status()["services"]}
     assert orch("run", "true").returncode == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.demo import traces
+from tests.support.orch import eventually
 from tests.support.redis_server import RedisServer
 
 SLEEP = (sys.executable, "-c", "import signal; signal.pause()")
@@ -27,6 +28,10 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def marked(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(SLEEP, env={**os.environ, **traces.mark(home)}) as process:
+        environment = Path(f"/proc/{process.pid}/environ")
+        eventually(
+            environment.read_bytes, what="its environment is there, a moment after its start"
+        )
         yield process
         process.kill()
 
@@ -59,8 +64,8 @@ def test_all_of_it_is_ended_and_nothing_else(
     with RedisServer(home / "data") as server:
         assert traces.end_all(home) == []
         assert server.process
-        assert server.process.wait(5) == -9
-    assert marked.wait(5) == -9
+        assert server.process.wait(60) == -9
+    assert marked.wait(60) == -9
     assert foreign.poll() is None
 
 

@@ -81,7 +81,7 @@ def test_a_lease_that_nobody_reports_on_is_given_back(
     stage.start()
     ask(stage, "/get?site=books")
     eventually(lambda: stage.supply.picker.reported == [(made.proxy.key, "books", Outcome.UNUSED)])
-    assert stage.standing(made.proxy).in_flight == 0
+    eventually(lambda: stage.standing(made.proxy).in_flight == 0)
 
 
 @pytest.mark.parametrize(

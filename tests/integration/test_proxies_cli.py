@@ -64,7 +64,7 @@ def zoo() -> Iterator[Zoo]:
 def typed(tmp_path_factory: pytest.TempPathFactory, zoo: Zoo) -> Iterator[Typed]:
     """With a worker."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        home = ProxyHome(tmp_path_factory.mktemp("home"), server.url, zoo.judge)
+        home = ProxyHome(tmp_path_factory.mktemp("home"), server.url, zoo.judge, check_timeout=10)
         with home.worker():
             yield Typed(home)
 
@@ -161,13 +161,13 @@ def test_two_at_once_are_one_refresh(typed: Typed, zoo: Zoo) -> None:
 
 
 def test_the_deadline_is_kept_by_the_command(alone: Typed) -> None:
-    done = alone("refresh", "--timeout", "3")
+    done = alone("refresh", "--timeout", "10")
 
     redis, keys = alone.home.context.redis, alone.home.context.keys
     ended = float(redis.time()[0])
     began = float(redis.get(keys.refresh(progress.last(redis, keys), "started_at")) or 0)
     assert done.returncode == 5
-    assert 1.5 <= ended - began <= 13  # without what starting Python takes, but with its end
+    assert 1.5 <= ended - began <= 40  # without what starting Python takes, but with its end
     assert "has not ended in time" in done.stderr
 
 
@@ -176,7 +176,7 @@ def test_ctrl_c_stops_the_waiting_and_not_the_refresh(alone: Typed) -> None:
         eventually(alone.home.refresher.progress)
         time.sleep(0.5)  # until it waits
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert "the refresh goes on" in err
@@ -224,7 +224,7 @@ def test_without_redis_the_way_out_is_named(tmp_path: Path) -> None:
 def test_without_a_worker_the_way_out_is_named(alone: Typed) -> None:
     alone.home.context.redis.delete(alone.home.context.keys.nodes())
 
-    done = alone("refresh", "--timeout", "3")
+    done = alone("refresh", "--timeout", "30")
 
     assert done.returncode == 3
     assert "orch up -d" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,9 +55,9 @@ def test_a_chunk_whose_time_is_up_reports_what_it_has(home: ProxyHome, zoo: Zoo)
     record = begin(home, [hanging[0], *good, hanging[1]])
     started = time.monotonic()
 
-    assert Member(home.context, JOB, 0, longest=3.0).run()
+    assert Member(home.context, JOB, 0, longest=8.0).run()
 
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 40  # and not the 60 s of those that hang
     report = found(record)
     assert {verdict.proxy for verdict in report.live} == set(good)
     assert (report.checked, report.problem) == (3, "ran out of time")
@@ -67,12 +68,16 @@ def test_a_chunk_whose_time_is_up_reports_what_it_has(home: ProxyHome, zoo: Zoo)
 def test_a_check_that_blocks_everything_costs_only_what_was_not_checked_yet(
     home: ProxyHome, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good, cursed = zoo.many("http", 3), zoo.add("http", delay=1.0)
-    sound = Check.run
+    good, cursed = zoo.many("http", 3), zoo.add("http")
+    sound, ended = Check.run, set[Proxy]()
 
     async def block(self: Check, proxy: Proxy) -> Verdict:
         verdict = await sound(self, proxy)
+        ended.add(proxy)
         if proxy == cursed:
+            while not ended.issuperset(good):  # noqa: ASYNC110 (it is not told)
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)  # their verdicts are noted
             time.sleep(20)  # noqa: ASYNC251 (that is the mistake)
         return verdict
 
@@ -80,9 +85,9 @@ def test_a_check_that_blocks_everything_costs_only_what_was_not_checked_yet(
     record = begin(home, [cursed, *good])
     started = time.monotonic()
 
-    Member(home.context, JOB, 0, longest=3.0).run()
+    Member(home.context, JOB, 0, longest=6.0).run()
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 18
     assert {verdict.proxy for verdict in found(record).live} == set(good)
     assert found(record).unchecked == ((0, 1),)
 
@@ -128,7 +133,7 @@ def test_with_enough_found_anywhere_it_stops_and_reports(home: ProxyHome, zoo: Z
 
     Member(home.context, JOB, 0).run()
 
-    assert time.monotonic() - started < 10  # and not the 60 s of those that hang
+    assert time.monotonic() - started < 40  # and not the 60 s of those that hang
     report = found(record)
     assert (report.problem, report.unchecked) == ("", ((2, 5),))
     assert Findings(1, {0: report}, want=2).status is RefreshStatus.COMPLETE
@@ -158,7 +163,7 @@ def test_one_whose_chunk_was_given_away_stops_and_says_nothing(home: ProxyHome, 
             return Claim(record, 0, "other").take("1.0") is Word.GO_ON
 
         eventually(given_away)
-        work.result(10)
+        work.result(40)
 
     assert record.reports() == {}
 
@@ -167,19 +172,22 @@ def test_a_redis_that_is_away_when_a_chunk_reports_gets_its_report_later(
     tmp_path: Path, server: RedisServer, zoo: Zoo
 ) -> None:
     home = ProxyHome(tmp_path / "home", server.url, zoo.judge, check_timeout=20)
-    slow = zoo.add("http", delay=3.0)
+    slow = zoo.add("http", delay=5.0)
     record = begin(home, [slow])
+
+    def pages() -> int:
+        return sum("/page" in path for path in zoo.asked)
 
     with ThreadPoolExecutor(1) as pool:
         work = pool.submit(Member(home.context, JOB, 0).run)
         eventually(lambda: zoo.animals[slow.key].connections)
-        time.sleep(1.1)  # what AOF everysec may lose is not what this test is about
+        before = pages()  # those of us, who look at the judge
         server.kill()
-        eventually(lambda: "/page" in zoo.asked[-1], what="the check is over")
+        eventually(lambda: pages() > before, what="the check is over")
         time.sleep(1.0)
         assert not work.done()
         server.start()
-        assert work.result(20)
+        assert work.result(60)
 
     assert [verdict.proxy for verdict in found(record).live] == [slow]
 
@@ -190,13 +198,12 @@ def test_a_redis_that_is_away_when_a_chunk_begins_only_delays_it(
     home = ProxyHome(tmp_path / "home", server.url, zoo.judge, check_timeout=20)
     good = zoo.add("http")
     record = begin(home, [good])
-    time.sleep(1.1)  # what AOF everysec may lose is not what this test is about
     server.kill()
 
     with ThreadPoolExecutor(1) as pool:
         work = pool.submit(Member(home.context, JOB, 0).run)
         time.sleep(1.0)
         server.start()
-        assert work.result(20)
+        assert work.result(60)
 
     assert [verdict.proxy for verdict in found(record).live] == [good]

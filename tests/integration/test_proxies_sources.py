@@ -398,10 +398,10 @@ def test_all_sources_are_read_at_once_and_within_what_the_refresh_has(
     urls = [server.add(f"/{number}", silent) for number in range(8)]
     began = time.monotonic()
 
-    found = reader.all(*urls, most=1.0)
+    found = reader.all(*urls, most=4.0)
 
     assert {report.error for report in found.reports[:-1]} == {"no answer in time"}
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 28, "one after the other they take 32 s"
 
 
 #: What a dead name server is like: names that end so are asked for, and there is never an answer.
@@ -421,7 +421,7 @@ from orchestrator.core.home import Home
 from orchestrator.core.proxies_section import ProxiesSection
 from proxies.sources.sources import read_all
 urls = [f"http://{number}.never/list" for number in range(40)]
-settings = ProxiesSection(sources=(*urls, sys.argv[1]), source_timeout="3s")
+settings = ProxiesSection(sources=(*urls, sys.argv[1]), source_timeout="10s")
 print(read_all(settings, Home(Path("."))).reports[-1].candidates)
 """
 
@@ -527,9 +527,10 @@ def test_a_command_runs_in_the_home_with_the_environment_and_no_shell(
     ],
 )
 def test_a_command_is_bounded_in_time_and_output(reader: Reader, shell: str, error: str) -> None:
+    timeout = "1s" if error == "no answer in time" else "20s"
     began = time.monotonic()
 
-    report = reader.one(shell=shell, timeout="1s", max_size="1MB")
+    report = reader.one(shell=shell, timeout=timeout, max_size="1MB")
 
     assert report.error.startswith(error)
     assert time.monotonic() - began < 30

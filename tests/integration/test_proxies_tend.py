@@ -132,7 +132,7 @@ def test_chunks_that_never_reach_a_worker_are_done_one_by_one(
     begin(home, 2)
     if not sent:
         home.context.redis.delete(home.record(JOB).key("sent"))
-    age(home, "started_at", after - 2)
+    age(home, "started_at", after - 10)
     tend(home).run()
     assert home.record(JOB).read().begun == {}
 
@@ -147,7 +147,7 @@ def test_chunks_that_never_reach_a_worker_are_done_one_by_one(
 def test_a_refresh_that_somebody_looks_after_keeps_its_lease(home: ProxyHome) -> None:
     begin(home, 1)
     lease = home.context.keys.refresh_current()
-    home.context.redis.pexpire(lease, 1500)
+    home.context.redis.pexpire(lease, 9_000)
 
     tend(home).run()
 

@@ -83,17 +83,19 @@ def test_no_liar_gets_in_and_no_good_one_is_missed(shared: ProxyHome, zoo: Zoo) 
     assert "secret" not in (shared.folder / "worker.log").read_text()
 
 
-def test_the_end_is_noticed_at_once(shared: ProxyHome, zoo: Zoo) -> None:
+def test_the_end_is_noticed_at_once(
+    shared: ProxyHome, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared.candidates(zoo.many("http", 3))
     shared.refresher.refresh(timeout=20)
-    slow_looks = Patience(look_every=10.0)
-    shared.refresher._patience = slow_looks
+    slow_looks = Patience(look_every=40.0)
+    monkeypatch.setattr(shared.refresher, "_patience", slow_looks)
     started = time.monotonic()
 
-    outcome = shared.refresher.refresh(timeout=60)
+    outcome = shared.refresher.refresh(timeout=90)
 
     assert outcome.usable == 3
-    assert time.monotonic() - started < 8  # by the chord: there was no look for 10 s
+    assert time.monotonic() - started < 30  # by the chord: there was no look for 40 s
 
 
 def test_an_empty_result_is_a_result(shared: ProxyHome) -> None:
@@ -194,7 +196,6 @@ def test_redis_killed_in_the_middle_only_delays_the_refresh(tmp_path: Path, zoo:
             )
             wait.start()
             eventually(lambda: (home.refresher.progress() or {}).get("status") == "PROCESSING")
-            time.sleep(1.1)  # what AOF everysec may lose is not what this test is about
             own.kill()
             own.start()
             wait.join()

@@ -135,7 +135,7 @@ def test_a_server_that_hangs_is_given_up_in_time_by_all_who_wait(
     loop: Loop, own: RedisServer
 ) -> None:
     async def work(client: AsyncRedis) -> tuple[list[Any], float, Any]:
-        await client.call("PING")
+        await answer_of(client)
         assert own.process
         own.process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
@@ -174,7 +174,7 @@ def test_a_loop_that_was_held_up_gives_nothing_up(
     real_redis.set("large", LARGE)
 
     async def work(client: AsyncRedis) -> object:
-        await client.call("PING")
+        await answer_of(client)
         asked = asyncio.ensure_future(client.call(*words))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
