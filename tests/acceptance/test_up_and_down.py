@@ -66,7 +66,7 @@ def test_of_five_ups_in_the_foreground_one_stays_and_the_others_exit_with_0(orch
     started = [event["service"] for event in orch.events() if event["event"] == "service.started"]
     assert sorted(started) == sorted(SERVICES)
     os.killpg(stayed.pid, signal.SIGINT)
-    stayed.communicate(timeout=20)
+    stayed.communicate(timeout=60)
     assert stayed.returncode == 130
 
 
@@ -105,7 +105,7 @@ def test_ctrl_c_in_the_foreground_stops_in_order_and_exits_with_130(orch: Orch) 
 
     os.killpg(up.pid, signal.SIGINT)
 
-    output = up.communicate(timeout=20)[0]
+    output = up.communicate(timeout=60)[0]
     assert up.returncode == 130, output
     ended = [event["service"] for event in orch.events() if event["event"] == "service.ended"]
     assert ended == ["beat", "worker", "results", "redis"]
@@ -128,7 +128,7 @@ def test_a_ctrl_c_that_was_held_back_while_python_starts_ends_it_without_a_trace
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    assert status.communicate(timeout=20)[0] == ""
+    assert status.communicate(timeout=60)[0] == ""
     assert status.returncode == -signal.SIGINT
 
 
@@ -138,7 +138,7 @@ def test_term_in_the_foreground_exits_with_143(orch: Orch) -> None:
 
     up.terminate()
 
-    up.communicate(timeout=20)
+    up.communicate(timeout=60)
     assert up.returncode == 143
     assert not orch.processes()
 
@@ -217,4 +217,4 @@ def test_in_the_background_of_a_script_ctrl_c_is_meant_for_others(
     up.send_signal(signal.SIGINT)
 
     assert orch("down").returncode == 0
-    assert up.wait(30) == 0
+    assert up.wait(60) == 0

@@ -393,10 +393,12 @@ def test_a_rate_that_somebody_set_holds(server: RedisServer) -> None:
     limits = Limits(rate=1000, slots=0, adaptive=False)
     with Alone(server, limits) as alone:
         Steering(connect(server.url), KEYS, SITE, limits).set_rate(0.1)
+        began = time.monotonic()
         ends(permitted(alone.gate))
         server.kill()
         answer = alone.gate.try_enter(SITE, HOST)
-        assert answer == Refused(Reason.RATE, pytest.approx(10, abs=3))
+        took = time.monotonic() - began
+        assert answer == Refused(Reason.RATE, pytest.approx(10, abs=3 + took))
 
 
 def test_who_was_never_counted_takes_the_share_that_was_assumed(server: RedisServer) -> None:
@@ -478,7 +480,7 @@ def test_a_fork_while_the_server_is_away_looks_for_it_too(
         child.start()
         eventually(lambda: book.exists() and book.read_text() == "gate.alone")
         server.start()
-        child.join(30)
+        child.join(90)
         assert child.exitcode == 0
 
 
@@ -510,11 +512,19 @@ def redis_url(redis: Redis) -> str:
 
 
 def _is_busy(redis: Redis) -> bool:
+    return "BUSY" in _refusal(redis)
+
+
+def _is_loading(redis: Redis) -> bool:
+    return "loading the dataset" in _refusal(redis)
+
+
+def _refusal(redis: Redis) -> str:
     try:
         redis.ping()
     except Exception as error:  # noqa: BLE001 - by its text
-        return "BUSY" in str(error)
-    return False
+        return str(error)
+    return ""
 
 
 @pytest.mark.usefixtures("very_patient")
@@ -541,7 +551,7 @@ def test_a_server_that_serves_nobody_for_the_moment_is_away(
 
 def test_a_server_that_loads_its_data_is_away(server: RedisServer) -> None:
     redis = connect(server.url)
-    for number in range(200):  # 10 ms each, as told below, and it answers in between
+    for number in range(600):  # 10 ms each, as told below, and it answers in between
         redis.set(f"k{number}", os.urandom(2000).hex())
     redis.bgrewriteaof()
     eventually(lambda: redis.info("persistence")["aof_rewrite_in_progress"] == 0)
@@ -554,12 +564,18 @@ def test_a_server_that_loads_its_data_is_away(server: RedisServer) -> None:
             "1024",
         )
         starting = Thread(server.start)
-        eventually(server.socket.exists)
+        eventually(lambda: _is_loading(redis))
         ends(alone.gate.enter(SITE, HOST, 20))
         assert "LOADING" in alone.reasons[0]
-        starting.result()
+        starting.result(60)
         eventually(lambda: not alone.store.away)
         ends(alone.gate.enter(SITE, HOST, 20))
+
+
+def spoil(redis: Redis, part: str) -> None:
+    """In one step: whoever looks in between would make it anew."""
+    script = "redis.call('DEL', KEYS[1]) return redis.call('LPUSH', KEYS[1], 'of somebody else')"
+    redis.eval(script, 1, KEYS.gate(SITE, part))
 
 
 @pytest.mark.usefixtures("very_patient")
@@ -570,8 +586,7 @@ def test_a_fault_is_told_and_not_taken_for_a_server_that_is_away(
     redis = connect(server.url)
     with Alone(server, replace(LONG, slots=2)) as alone:
         held = permitted(alone.gate)
-        redis.delete(KEYS.gate(SITE, part))
-        redis.lpush(KEYS.gate(SITE, part), "of somebody else")
+        spoil(redis, part)
         with pytest.raises(ReplyError, match="WRONGTYPE"):
             alone.gate.enter(SITE, HOST, 5)
         with pytest.raises(ReplyError, match="WRONGTYPE"):
@@ -589,15 +604,16 @@ def test_a_fault_that_is_there_when_the_server_is_back_is_told(server: RedisServ
         alone.goes_alone()
         ends(alone.gate.enter(SITE, HOST, 20))
         server.start()
-        redis = connect(server.url)
-        redis.delete(KEYS.gate(SITE, "state"))
-        redis.lpush(KEYS.gate(SITE, "state"), "of somebody else")
+        spoil(connect(server.url), "state")
         eventually(lambda: not alone.store.away)
         with pytest.raises(ReplyError, match="WRONGTYPE"):
             alone.gate.enter(SITE, HOST, 20)
 
 
 # who is killed
+
+#: Seconds: longer than a process stands still that is not killed, which holds what it got.
+HELD_S = 6.0
 
 
 def holder(server: RedisServer, limits: Limits, book: Path, says: str = "in") -> BaseProcess:
@@ -614,22 +630,24 @@ def end(child: BaseProcess) -> None:
     child.join()
 
 
+@pytest.mark.usefixtures("very_patient")
 def test_the_slot_of_who_was_killed_goes_to_the_line_after_its_lease(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    limits = replace(LONG, lease_s=1.5)
+    limits = replace(LONG, lease_s=HELD_S)
     redis = connect(server.url)
     child = holder(server, limits, tmp_path / "book")
     with Alone(server, limits) as alone:
-        waits = Thread(lambda: alone.gate.enter(SITE, HOST, 30))
+        waits = Thread(lambda: alone.gate.enter(SITE, HOST, 60))
         eventually(lambda: redis.zcard(KEYS.gate(SITE, "line")) == 1)
         end(child)
         ((_, lease_end),) = redis.zrange(KEYS.gate(SITE, "slots"), 0, -1, withscores=True)
-        permit = waits.result()
-        assert lease_end <= permit.grant.due < lease_end + 5 * SECOND
+        permit = waits.result(60)
+        assert lease_end <= permit.grant.due < lease_end + 10 * SECOND
         ends(permit)
 
 
+@pytest.mark.usefixtures("very_patient")
 def test_a_head_of_the_line_that_was_killed_holds_up_nobody_for_long(
     server: RedisServer, tmp_path: Path
 ) -> None:
@@ -647,10 +665,11 @@ def test_a_head_of_the_line_that_was_killed_holds_up_nobody_for_long(
         assert time.monotonic() - freed < 10
 
 
+@pytest.mark.usefixtures("very_patient")
 def test_after_a_trial_whose_maker_was_killed_there_is_exactly_one_more(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    limits = replace(LONG, slots=0, lease_s=1.5, open_s=0.1)
+    limits = replace(LONG, slots=0, lease_s=HELD_S, open_s=0.1)
     with Alone(server, limits) as alone:
         trip(alone.gate)
         eventually(lambda: not isinstance(alone.gate.look(SITE), Refused))
@@ -658,7 +677,7 @@ def test_after_a_trial_whose_maker_was_killed_there_is_exactly_one_more(
         end(child)
         others = [Gate(RedisStore(server.url, KEYS, "other"), lambda _: limits) for _ in range(6)]
         permits: list[Permit] = []
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
 
         def look(gate: Gate) -> None:
             while time.monotonic() < until and (not permits or time.monotonic() < found[0] + 0.5):
@@ -671,7 +690,7 @@ def test_after_a_trial_whose_maker_was_killed_there_is_exactly_one_more(
 
         found = [0.0]
         for thread in [Thread(lambda gate=gate: look(gate)) for gate in others]:  # type: ignore[misc]
-            thread.result(60)
+            thread.result(90)
         assert [permit.trial for permit in permits] == [True]
         ends(permits[0], "ok")
         ends(others[0].enter(SITE, HOST, 20))

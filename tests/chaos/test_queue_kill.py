@@ -125,7 +125,7 @@ def test_fifty_killed_workers_lose_nothing_and_end_nothing_twice(
                 crew.kill(book)
                 crew.hire()
         crew.end()
-        until(lambda: store.stats().expired_leases == store.stats().in_progress)
+        until(lambda: store.stats().expired_leases == store.stats().in_progress, 60)
         work_off(store)
         check_the_books(store, crew, ids)
 
@@ -232,7 +232,7 @@ def test_a_commit_with_thousands_of_new_jobs_that_is_cut_short_is_done_again(
             assert {link.id for name in ended for link in links(name)} <= there
             cut += len(there) > 2300 * len(ended)
         crew.hire()
-        until(lambda: store.stats().done == len(ids), 60)
+        until(lambda: store.stats().done == len(ids), 120)
         crew.end()
         assert store.stats().queued == 2300 * len(ids)
         check_the_counts(store)

@@ -31,8 +31,8 @@ REDIS_KILLS = KILLS if os.environ.get("SOAK") else KILLS // 4
 JOBS_A_KILL = 100
 CONFIG: dict[str, Any] = {
     "max_workers": 4,
-    # Longer than this machine ever stands still: only who is killed loses a lease.
-    "lease_ttl_seconds": 4,
+    # Longer than this machine and its disk ever stand still: only who is killed loses a lease.
+    "lease_ttl_seconds": 10,
     "heartbeat_seconds": 0.3,
     "max_job_attempts": 100,
     "max_per_host": 0,

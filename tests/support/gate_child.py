@@ -78,6 +78,7 @@ def main(url: str, book: Book, ahead_us: int, skew: float) -> None:
 
 def hold(url: str, limits: Limits, book: Path) -> None:
     """Enter and stay, until killed."""
+    scripts.STEP_S = 10.0
     store = RedisStore(url, KEYS, "holder")
     with Gate(store, lambda _: limits) as gate:
         permit = gate.enter(SITE, HOST, 60)
