@@ -7,6 +7,7 @@ N       ?= 20
 AT_ONCE ?= 4
 # Folders that `make test` leaves out, for who has run them already.
 LESS    ?=
+UNIT    ?= tests/unit tests/contract
 PACKAGES = orchestrator proxies sites
 BIN      = $(VENV)/bin
 READY    = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt .ci/install | cksum | cut -d' ' -f1)
@@ -35,7 +36,7 @@ format: $(READY) ## write the format that check asks for
 	@$(BIN)/ruff check --fix $(PACKAGES) tests
 
 test-unit: $(READY) ## unit and contract tests only
-	@$(BIN)/pytest -q tests/unit tests/contract -n $(AT_ONCE)
+	@$(BIN)/pytest -q $(UNIT) -n $(AT_ONCE)
 
 test: $(READY)   ## every test that needs nothing but what make installs
 	@failed=0; \
