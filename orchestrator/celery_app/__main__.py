@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
-from orchestrator.celery_app.beat import run_beat
 from orchestrator.celery_app.runtime import task_context
-from orchestrator.celery_app.worker import run_worker
 from orchestrator.core.errors import OrchError
 
-ROLES = {"worker": run_worker, "beat": run_beat}
+#: Module and function of each. Only that module is imported: it is most of the time of a start.
+ROLES = {
+    "worker": ("orchestrator.celery_app.worker", "run_worker"),
+    "beat": ("orchestrator.celery_app.beat", "run_beat"),
+}
 
 
 def main() -> int:
     """Run the role that the command line names; return the exit code."""
+    module, function = ROLES[sys.argv[1]]
     try:
-        ROLES[sys.argv[1]](task_context())
+        getattr(import_module(module), function)(task_context())
     except OrchError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

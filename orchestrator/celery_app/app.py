@@ -13,6 +13,8 @@ from kombu import Queue
 from orchestrator.core.queues import CONTROL, QUEUES, SHARDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.core.context import Context
 
 #: Modules with `shared_task`s, by name: the tasks import nothing of the app.
@@ -32,9 +34,12 @@ TICK_EVERY_S = 5.0
 _SOCKET = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_interval": 10}
 
 
-def make_app(context: Context) -> Celery:
-    """Build the app of `context`'s home and make it the default for every thread of the process."""
-    app = Celery("orch", include=list(TASK_MODULES))
+def make_app(context: Context, include: Sequence[str] = TASK_MODULES) -> Celery:
+    """Build the app of `context`'s home and make it the default for every thread of the process.
+
+    `include` names the modules with the tasks that this process runs.
+    """
+    app = Celery("orch", include=list(include))
     app.conf.update(settings(context))
     app.set_default()
     return app

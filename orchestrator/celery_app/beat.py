@@ -71,4 +71,5 @@ def run_beat(context: Context) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Busy("another beat of this home runs already") from error
-        make_app(context).start(["beat", "--loglevel", "INFO"])
+        # It sends tasks by name: what they import, it need not.
+        make_app(context, include=()).Beat(loglevel="INFO").run()
