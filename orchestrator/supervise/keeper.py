@@ -193,13 +193,15 @@ class Keeper(Standing):
             self._move(_S.READY)
             self.since, self._ready_since = self._ready_since or self.since, None
             pid = self.process.pid if self.process else None
-            theirs = self.adopted or self.external
-            self._events.write("service.ready", service=self.spec.name, pid=pid, adopted=theirs)
+            facts = {"pid": pid, "adopted": self.adopted or self.external}
+            self._events.write("service.ready", service=self.spec.name, **facts)
 
     def _ask(self, now: float, *, judge: bool) -> None:
         result = self.pulse.tick(now, self.process.launch if self.process else "")
         if result is None:
             return
+        if result.alive and self.state is _S.STARTING:  # it loads its data
+            self._deadline = max(self._deadline, now + max(LOADING_S, self.spec.start_timeout_s))
         if self._looking:
             self.pulse.again_soon(now)
             self._look(result, now)
@@ -214,17 +216,15 @@ class Keeper(Standing):
 
     def _still_starting(self, result: ProbeResult, now: float, *, patient: bool) -> None:
         self.pulse.again_soon(now)
-        if patient or result.alive:
-            more = LOADING_S if result.alive else self.spec.start_timeout_s
-            self._deadline = max(self._deadline, now + more)
+        if patient:
+            self._deadline = max(self._deadline, now + self.spec.start_timeout_s)
         if now < self._deadline:
             return
         if self._proven and self.process is not None:
             self.process.signal(9)  # a restart that hangs counts as a death
             self._deadline = now + self.spec.start_timeout_s
             return
-        within = f"{self.spec.start_timeout_s:g} s"
-        self._fail_with_log(f"was not ready within {within} ({result.error})")
+        self._fail_with_log(f"not ready within {self.spec.start_timeout_s:g} s ({result.error})")
 
     def _missed(self, result: ProbeResult, now: float) -> None:
         asked = self.spec.alive or self.spec.probe

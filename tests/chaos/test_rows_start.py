@@ -125,9 +125,10 @@ def test_a_redis_that_loads_its_data_is_alive_and_not_ready(orch: Orch, tmp_path
 def test_a_foreign_redis_that_loads_its_data_is_waited_for_and_used(
     orch: Orch, theirs: RedisServer
 ) -> None:
+    """Also when that takes longer than one that is silent is asked again."""
     fill(theirs.url)
     theirs.kill()
-    theirs.options = slow_to_load(3.0)
+    theirs.options = slow_to_load(6.0)
     process = _started_and_loading(theirs)
     eventually(lambda: _listens(theirs.port), 60)  # else there is none yet, and one is started
     configure(orch, f'\n[redis]\nurl = "{theirs.url}"\n')
