@@ -8,6 +8,7 @@ import signal
 import sys
 
 from orchestrator.cli.quick import quick
+from orchestrator.core.imports import uncollected
 
 
 def main() -> int:
@@ -25,7 +26,9 @@ def main() -> int:
     code = quick(sys.argv[1:])
     if code is None:
         # Only now: typer and rich cost 200 ms, which `orch status` and a second `orch up` save.
-        code = int(importlib.import_module("orchestrator.cli.run").run())
+        with uncollected():
+            run = importlib.import_module("orchestrator.cli.run").run
+        code = int(run())
     return code
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from orchestrator.celery_app.runtime import task_context
 from orchestrator.core.errors import OrchError
+from orchestrator.core.imports import uncollected
 
 #: Module and function of each. Only that module is imported: it is most of the time of a start.
 ROLES = {
@@ -18,8 +19,10 @@ ROLES = {
 def main() -> int:
     """Run the role that the command line names; return the exit code."""
     module, function = ROLES[sys.argv[1]]
+    with uncollected():
+        run = getattr(import_module(module), function)
     try:
-        getattr(import_module(module), function)(task_context())
+        run(task_context())
     except OrchError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

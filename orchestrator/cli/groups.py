@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
+from orchestrator.core.imports import uncollected
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -60,7 +62,8 @@ class LazyGroup(TyperGroup):
         """Load the command if it is a lazy one."""
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(self.lazy[cmd_name][0])
+        with uncollected():
+            module = importlib.import_module(self.lazy[cmd_name][0])
         if hasattr(module, "app"):
             command = typer.main.get_command(module.app)
             command.name = cmd_name

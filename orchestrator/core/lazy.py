@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from orchestrator.core.imports import uncollected
+
 # Typing itself is not imported: this is on the way of `orch status --json`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ def lazily(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     def find(name: str) -> Any:
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{places[name]}"), name)
+        with uncollected():
+            return getattr(import_module(f"{package}.{places[name]}"), name)
 
     return find

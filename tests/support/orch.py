@@ -105,9 +105,10 @@ class Orch:
         return [json.loads(line) for line in whole_lines(file)]
 
     def close(self) -> None:
-        """Stop everything by `orch down`; what is left after it is a failure of ours."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self("down", timeout=40)
+        """Stop everything by `orch down`, if there is anything; what is left then is a failure of ours."""
+        if self.processes():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self("down", timeout=40)
         left = {pid: command_line(pid) for pid in self.processes() if alive(pid)}
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
