@@ -15,6 +15,7 @@ from orchestrator.celery_app.heartbeat import Heartbeat
 from orchestrator.celery_app.restore import Restorer, transport_options
 from orchestrator.celery_app.runtime import node_name
 from orchestrator.celery_app.taking import be_patient
+from orchestrator.core.imports import uncollected
 from orchestrator.core.version import VERSION
 from orchestrator.nodes.registry import Node
 
@@ -32,6 +33,8 @@ def run_worker(context: Context) -> None:
     shards end their slices.
     """
     app = make_app(context)
+    with uncollected():
+        app.loader.import_default_modules()
     facts = _facts(context)
     board = progress.Board(facts["slots"])
     restorer = _restorer(app, context, facts)
