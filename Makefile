@@ -29,7 +29,7 @@ check: $(READY)  ## format, lint, types, import contracts, shape, unit and contr
 	@$(BIN)/mypy
 	@told=$$($(BIN)/lint-imports --no-logo) || { echo "$$told"; exit 1; }
 	@$(BIN)/python .ci/shape.py --gate $(PACKAGES)
-	@$(BIN)/pytest -q tests/unit tests/contract -n $(AT_ONCE)
+	@$(BIN)/pytest -q tests/unit tests/contract -n 3  # these hardly wait, and each process reads all tests
 
 format: $(READY) ## write the format that check asks for
 	@$(BIN)/ruff format $(PACKAGES) tests

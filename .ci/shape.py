@@ -21,6 +21,7 @@ import statistics
 import sys
 import tokenize
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 LIMITS = {
@@ -224,6 +225,7 @@ def measure(path: Path, name: str) -> Module:
     return module
 
 
+@cache
 def load(package: Path) -> list[Module]:
     modules = []
     for path in sorted(package.rglob("*.py")):
